@@ -1,0 +1,375 @@
+"""What a trial is: frozen dataclasses, checked when they are made."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Self
+
+from pydantic import ConfigDict
+
+from tune_knee import keys
+
+NETWORKS: Final = (
+    "fcn_unet",
+    "pspnet_r50c",
+    "deeplabv3plus_r50c",
+    "upernet_r50c",
+    "segformer_b2",
+)
+SMP_PREFIX: Final = "smp:"  # smp:<architecture>:<encoder>, beyond the paper's five
+
+LOSS_TERMS: Final[dict[str, tuple[str, ...]]] = {
+    "ce1": ("ce",),
+    "ce2": ("ce",),
+    "ce2+dice": ("ce", "dice"),
+    "ce2+boundary": ("ce", "boundary"),
+    "ce2+dice+boundary": ("ce", "dice", "boundary"),
+}
+BOUNDARY_KINDS: Final = ("balanced_bce", "mmseg_1_2_1", "signed_distance")
+WEIGHTS_IN: Final = ("ce", "all")
+
+_FORBID_EXTRA: Final = ConfigDict(extra="forbid")
+
+
+def _must_be_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a positive number, got {name}={value}")
+
+
+def _must_be_share(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} must be in [0, 1], got {name}={value}")
+
+
+def _must_be_one_of(choices: tuple[str, ...], **values: str) -> None:
+    for name, value in values.items():
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {name}={value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """The mixing ratio τ1:τ2:τ3 of cross-entropy, Dice and boundary loss.
+
+    Each in [0, 1]; together 1 (the simplex), so that all mixes have one scale.
+    """
+
+    ce: float = 1.0
+    dice: float = 0.0
+    boundary: float = 0.0
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    def __post_init__(self) -> None:
+        _must_be_share(ce=self.ce, dice=self.dice, boundary=self.boundary)
+        total = self.ce + self.dice + self.boundary
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"loss weights must sum to 1, got {self.ratio()}, sum={total:g}")
+
+    @classmethod
+    def parse(cls, loss: str, ratio: str) -> Self:
+        """Read a ratio in the order of the loss's terms: ``("ce2+boundary", "0.9:0.1")``.
+
+        Raises:
+            ValueError: if the loss is unknown, a part is not a number, the number of
+                parts differs from the number of terms, or they do not sum to 1.
+        """
+        _must_be_one_of(tuple(LOSS_TERMS), loss=loss)
+        terms = LOSS_TERMS[loss]
+        try:
+            values = [float(part) for part in ratio.split(":")]
+        except ValueError:
+            raise ValueError(f"tau must be numbers joined by ':', got tau={ratio}") from None
+        if len(values) != len(terms):
+            expected = ":".join(terms)
+            raise ValueError(f"tau of {loss} must have the parts {expected}, got tau={ratio}")
+        return cls(**{"ce": 0.0, **dict(zip(terms, values, strict=True))})
+
+    def ratio(self) -> str:
+        """All three parts, e.g. ``0.50:0.25:0.25``."""
+        return f"{self.ce:.4g}:{self.dice:.4g}:{self.boundary:.4g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """One network with one loss: what differs between the trials of a study.
+
+    Attributes:
+        network: one of `NETWORKS`, or ``smp:<architecture>:<encoder>``.
+        loss: one of `LOSS_TERMS`; ce1 has equal external weights, ce2 area-based ones.
+        tau: mixing ratio; parts of terms that `loss` does not name must be 0.
+        boundary: kind of boundary loss, one of `BOUNDARY_KINDS`.
+        internal_weights: weight of (background, foreground) inside each binary
+            cross-entropy, or ``balanced`` for inverse class frequency per region.
+        weights_in: where the external weights act: in the cross-entropy (the paper),
+            or in all terms (its future work).
+        pretrained: start from an ImageNet backbone instead of random weights.
+        experiment: number in the paper's Table 2; a label, no part of the identity.
+    """
+
+    network: str
+    loss: str = "ce2"
+    tau: LossWeights = field(default_factory=LossWeights)
+    boundary: str = "balanced_bce"
+    internal_weights: tuple[float, float] | Literal["balanced"] = (1.0, 1.0)
+    weights_in: str = "ce"
+    pretrained: bool = False
+    experiment: int | None = None
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    def __post_init__(self) -> None:
+        if not self.network.startswith(SMP_PREFIX):
+            _must_be_one_of((*NETWORKS, "smp:<architecture>:<encoder>"), network=self.network)
+        elif self.network.count(":") != 2 or self.network.endswith(":"):
+            raise ValueError(
+                f"network must be smp:<architecture>:<encoder>, got network={self.network}"
+            )
+        _must_be_one_of(tuple(LOSS_TERMS), loss=self.loss)
+        _must_be_one_of(BOUNDARY_KINDS, boundary=self.boundary)
+        _must_be_one_of(WEIGHTS_IN, weights_in=self.weights_in)
+        for term in ("ce", "dice", "boundary"):
+            if term not in LOSS_TERMS[self.loss] and getattr(self.tau, term) != 0:
+                raise ValueError(
+                    f"tau of {term} must be 0 in loss {self.loss}, got tau={self.tau.ratio()}"
+                )
+        if isinstance(self.internal_weights, tuple):
+            background, foreground = self.internal_weights
+            _must_be_positive(
+                internal_weight_background=background, internal_weight_foreground=foreground
+            )
+
+    @property
+    def ratio(self) -> str:
+        """τ of the loss's own terms as text, e.g. ``0.50:0.50``; empty for ce1 and ce2."""
+        terms = LOSS_TERMS[self.loss]
+        if len(terms) == 1:
+            return ""
+        return ":".join(f"{getattr(self.tau, term):.2f}" for term in terms)
+
+    @property
+    def label(self) -> str:
+        """The trial in words, e.g. ``segformer_b2 ce2+dice 0.50:0.50``."""
+        return " ".join(part for part in (self.network, self.loss, self.ratio) if part)
+
+    def params(self) -> dict[str, str | float | int | bool]:
+        """The flat, named parameters, as MLflow, tables and ``--json`` show them."""
+        pair = self.internal_weights
+        internal = pair if isinstance(pair, str) else f"{pair[0]:g}:{pair[1]:g}"
+        experiment = {} if self.experiment is None else {keys.EXPERIMENT: self.experiment}
+        return {
+            **experiment,
+            keys.NETWORK: self.network,
+            keys.LOSS: self.loss,
+            keys.TAU_CE: self.tau.ce,
+            keys.TAU_DICE: self.tau.dice,
+            keys.TAU_BOUNDARY: self.tau.boundary,
+            keys.BOUNDARY: self.boundary,
+            keys.INTERNAL_WEIGHTS: internal,
+            keys.WEIGHTS_IN: self.weights_in,
+            keys.PRETRAINED: self.pretrained,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """AdamW; weight decay spares norms and biases. `clip_norm` None clips nothing."""
+
+    learning_rate: float = 1e-4
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.01
+    clip_norm: float | None = None
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    def __post_init__(self) -> None:
+        _must_be_positive(learning_rate=self.learning_rate)
+        _must_be_share(beta1=self.beta1, beta2=self.beta2, weight_decay=self.weight_decay)
+        if self.clip_norm is not None:
+            _must_be_positive(clip_norm=self.clip_norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """Linear warm-up, polynomial decay, cosine to 0; the joints as shares of all steps."""
+
+    warmup_share: float = 0.03
+    power: float = 0.9
+    cosine_from_share: float = 0.8
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    def __post_init__(self) -> None:
+        _must_be_share(warmup_share=self.warmup_share, cosine_from_share=self.cosine_from_share)
+        _must_be_positive(power=self.power)
+        if self.warmup_share > self.cosine_from_share:
+            raise ValueError(
+                "warmup_share must be at most cosine_from_share, "
+                f"got warmup_share={self.warmup_share}, cosine_from_share={self.cosine_from_share}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppingConfig:
+    """The paper's criteria in series; training stops when the plateau is reached.
+
+    Attributes:
+        train_loss_below: criterion 1, on the mean training loss of the interval.
+        val_iou_above: criterion 2, on the validation mean IoU over all regions.
+        hardest_iou_above: criterion 3, on the validation mean IoU of the hardest region.
+        hardest_region: its name; None takes the region of the smallest training area.
+        plateau_window: criterion 4 looks at this many consecutive validations,
+        plateau_fluctuation: and wants (max - min) / mean of them below this.
+    """
+
+    train_loss_below: float = 0.2
+    val_iou_above: float = 0.8
+    hardest_iou_above: float = 0.85
+    hardest_region: str | None = None
+    plateau_window: int = 10
+    plateau_fluctuation: float = 0.001
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    def __post_init__(self) -> None:
+        _must_be_share(val_iou_above=self.val_iou_above, hardest_iou_above=self.hardest_iou_above)
+        _must_be_positive(plateau_fluctuation=self.plateau_fluctuation)
+        if self.plateau_window < 2:
+            raise ValueError(
+                f"plateau_window must be at least 2, got plateau_window={self.plateau_window}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationConfig:
+    """Ranges of the seven random changes of a training frame; each acts on its own.
+
+    Attributes:
+        probability: chance of each of noise, filtering, scaling, cropping, rotation
+            and gamma on a frame.
+        flip_probability: chance of a left-right mirror.
+        noise_sd: largest standard deviation of added Gaussian noise, of a range of 1.
+        blur_sigma_share: largest Gaussian filter sigma as a share of the image's side.
+        scale: (smallest, largest) magnification.
+        crop_share: smallest side of a random crop, as a share of the image's side.
+        rotation_deg: largest rotation to either side.
+        gamma: (smallest, largest) exponent, drawn log-uniformly.
+    """
+
+    probability: float = 0.5
+    flip_probability: float = 0.5
+    noise_sd: float = 0.05
+    blur_sigma_share: float = 0.003
+    scale: tuple[float, float] = (0.8, 1.25)
+    crop_share: float = 0.8
+    rotation_deg: float = 20.0
+    gamma: tuple[float, float] = (0.7, 1.4)
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    def __post_init__(self) -> None:
+        _must_be_share(
+            probability=self.probability,
+            flip_probability=self.flip_probability,
+            noise_sd=self.noise_sd,
+            blur_sigma_share=self.blur_sigma_share,
+            crop_share=self.crop_share,
+        )
+        _must_be_positive(crop_share=self.crop_share)
+        for name, (low, high) in {"scale": self.scale, "gamma": self.gamma}.items():
+            if not 0 < low <= high:
+                raise ValueError(f"{name} must be 0 < low <= high, got {name}=({low}, {high})")
+        if not 0 <= self.rotation_deg <= 180:
+            raise ValueError(
+                f"rotation_deg must be in [0, 180], got rotation_deg={self.rotation_deg}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much is spent on each trial: what all trials of a study have in common.
+
+    Attributes:
+        name: shown wherever a result of this budget is shown.
+        image_size_px: side of the square frames that the networks see.
+        width: factor on the channels of every network.
+        max_steps: optimizer steps at most.
+        evaluation_interval: steps between two validations.
+        checkpoint_interval: validations between two saved states.
+        batch_size: frames a step.
+        select_on: split whose mean IoU chooses the best checkpoint. ``test`` is what the
+            paper's table may have done; it flatters every result.
+    """
+
+    name: str
+    image_size_px: int = 512
+    width: float = 1.0
+    max_steps: int = 50_000
+    evaluation_interval: int = 50
+    checkpoint_interval: int = 5
+    batch_size: int = 8
+    select_on: str = "validation"
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    stopping: StoppingConfig = field(default_factory=StoppingConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+
+    __pydantic_config__ = _FORBID_EXTRA
+
+    def __post_init__(self) -> None:
+        _must_be_positive(
+            width=self.width,
+            max_steps=self.max_steps,
+            evaluation_interval=self.evaluation_interval,
+            checkpoint_interval=self.checkpoint_interval,
+        )
+        if self.image_size_px < 32 or self.image_size_px % 32:
+            raise ValueError(
+                "image_size_px must be a positive multiple of 32, "
+                f"got image_size_px={self.image_size_px}"
+            )
+        _must_be_one_of(("validation", "test"), select_on=self.select_on)
+        if self.batch_size < 2:
+            raise ValueError(
+                "batch_size must be at least 2 (batch norm on pooled 1x1 features), "
+                f"got batch_size={self.batch_size}"
+            )
+
+
+PAPER_BUDGET: Final = Budget(name="paper")
+PREVIEW_BUDGET: Final = Budget(
+    name="preview",
+    image_size_px=64,
+    width=0.25,
+    max_steps=150,
+    evaluation_interval=25,
+    checkpoint_interval=1,
+    optimizer=OptimizerConfig(learning_rate=2e-3),
+)
+BUDGETS: Final = {budget.name: budget for budget in (PAPER_BUDGET, PREVIEW_BUDGET)}
+
+
+def trial_id(trial: TrialConfig, budget: Budget, fingerprint: str) -> str:
+    """Identity of a trial: 12 hex digits of SHA-256 over all that determines its result.
+
+    Parameters, budget and dataset fingerprint count; the experiment number, which only
+    labels the trial, does not. Equal trials of two studies have one id.
+    """
+    identity = dataclasses.asdict(trial)
+    del identity["experiment"]
+    content: dict[str, Any] = {
+        "trial": identity,
+        "budget": dataclasses.asdict(budget),
+        "dataset": fingerprint,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def trial_seed(identity: str) -> int:
+    """Seed of a trial, in [0, 2**32), derived from its id."""
+    return int(hashlib.sha256(identity.encode()).hexdigest()[:8], 16)

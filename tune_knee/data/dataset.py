@@ -1,0 +1,187 @@
+"""The dataset on disk: memory-mapped frames and masks, one bit a region.
+
+A folder holds ``images.npy`` uint8 (N, H, W), ``masks.npy`` uint8 (N, H, W) with bit r set
+where region r is, ``frames.parquet`` (one row a frame, in the arrays' order) and
+``dataset.json`` (schema version, region order, training areas, fingerprint).
+"""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+SCHEMA_VERSION: Final = 1
+SPLITS: Final = ("train", "validation", "test")
+Split = Literal["train", "validation", "test"]
+MAX_REGIONS: Final = 8  # bits of a uint8 mask
+
+# frames.parquet. spacing_mm is NaN and spacing_source empty where unknown.
+FRAME_COLUMNS: Final = (
+    "case",
+    "frame",
+    "split",
+    "side",
+    "spacing_mm",
+    "spacing_source",
+    "source",
+    "content_hash",
+)
+
+
+@dataclass(frozen=True)
+class KneeDataset:
+    """N square frames with their region masks.
+
+    Attributes:
+        images: uint8 (N, H, W), perhaps a read-only memory map.
+        masks: uint8 (N, H, W); bit r is region r.
+        frames: one row a frame, columns `FRAME_COLUMNS`.
+        regions: names of the R regions, in bit order.
+        fingerprint: hash of images, masks, splits and regions; the data's identity, kept
+            through `resized`.
+    """
+
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    frames: pd.DataFrame
+    regions: tuple[str, ...]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def size_px(self) -> int:
+        """Side of the square frames."""
+        return int(self.images.shape[1])
+
+    def indices(self, split: Split) -> NDArray[np.intp]:
+        """Positions of a split's frames, ascending."""
+        return np.flatnonzero(self.frames["split"].to_numpy() == split)
+
+    def region_masks(self, indices: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Masks of some frames unpacked to (n, R, H, W)."""
+        bits = np.arange(len(self.regions), dtype=np.uint8)[:, None, None]
+        return (self.masks[indices][:, None] >> bits & 1).astype(bool)
+
+    def areas_px(self, split: Split = "train") -> NDArray[np.int64]:
+        """Pixels of each region summed over a split. Shape (R,)."""
+        chosen = self.masks[self.indices(split)]
+        return np.array(
+            [np.count_nonzero(chosen & (1 << r)) for r in range(len(self.regions))], dtype=np.int64
+        )
+
+    def resized(self, size_px: int) -> Self:
+        """The same frames at another side length, in memory.
+
+        Images by area averaging; a mask's pixel is set where at least half of its area is.
+        """
+        if size_px == self.size_px:
+            return self
+        images = np.stack([_resize(image, size_px) for image in self.images])
+        masks = np.zeros_like(images)
+        for r in range(len(self.regions)):
+            for n, mask in enumerate(self.masks):
+                share = _resize(((mask >> r) & 1).astype(np.float32), size_px)
+                masks[n] |= (share >= 0.5).astype(np.uint8) << r
+        return dataclasses.replace(self, images=images, masks=masks)
+
+
+def _resize(plane: NDArray[Any], size_px: int) -> NDArray[Any]:
+    interpolation = cv2.INTER_AREA if size_px < plane.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, (size_px, size_px), interpolation=interpolation))
+
+
+def dataset_fingerprint(
+    images: NDArray[np.uint8],
+    masks: NDArray[np.uint8],
+    frames: pd.DataFrame,
+    regions: tuple[str, ...],
+) -> str:
+    """Hash of all that a result depends on: pixels, labels, cases, splits, region order."""
+    digest = hashlib.sha256()
+    digest.update(json.dumps([list(images.shape), list(regions)]).encode())
+    digest.update(frames[["case", "frame", "split"]].to_csv(index=False).encode())
+    for image, mask in zip(images, masks, strict=True):
+        digest.update(np.ascontiguousarray(image))
+        digest.update(np.ascontiguousarray(mask))
+    return digest.hexdigest()[:16]
+
+
+def write_dataset(
+    out: Path,
+    images: NDArray[np.uint8],
+    masks: NDArray[np.uint8],
+    frames: pd.DataFrame,
+    regions: tuple[str, ...],
+) -> KneeDataset:
+    """Write a dataset folder: aside first, then renamed, so that none is ever half there.
+
+    Raises:
+        ValueError: if `out` exists, or there are more than `MAX_REGIONS` regions.
+    """
+    if out.exists():
+        raise ValueError(f"out must not exist, got out={out}; remove it or name another folder")
+    if not 1 <= len(regions) <= MAX_REGIONS:
+        raise ValueError(f"a dataset must have 1 to {MAX_REGIONS} regions, got {len(regions)}")
+    aside = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    np.save(aside / "images.npy", images)
+    np.save(aside / "masks.npy", masks)
+    frames[list(FRAME_COLUMNS)].to_parquet(aside / "frames.parquet", index=False)
+    fingerprint = dataset_fingerprint(images, masks, frames, regions)
+    dataset = KneeDataset(images, masks, frames, regions, fingerprint)
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "regions": list(regions),
+        "frames": len(images),
+        "size_px": int(images.shape[1]),
+        "training_areas_px": dict(zip(regions, dataset.areas_px().tolist(), strict=True)),
+        "fingerprint": fingerprint,
+    }
+    (aside / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
+    aside.rename(out)
+    return dataset
+
+
+def open_dataset(root: Path) -> KneeDataset:
+    """Open a dataset folder; arrays are memory-mapped and read-only.
+
+    Raises:
+        ValueError: if a file is missing, unreadable, or of another schema or length.
+    """
+    about_path = root / "dataset.json"
+    if not about_path.is_file():
+        raise ValueError(
+            f"a dataset folder must hold dataset.json, got data={root}; "
+            "make one with 'python -m tune_knee.data prepare' or 'phantom'"
+        )
+    try:
+        about = json.loads(about_path.read_text())
+        images = np.load(root / "images.npy", mmap_mode="r")
+        masks = np.load(root / "masks.npy", mmap_mode="r")
+        frames = pd.read_parquet(root / "frames.parquet")
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"a dataset folder must be readable, got data={root} ({error}); prepare it again"
+        ) from error
+    if about["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(
+            f"schema_version must be {SCHEMA_VERSION}, got {about['schema_version']} "
+            f"in {about_path}; prepare the dataset again"
+        )
+    if not len(images) == len(masks) == len(frames) == about["frames"]:
+        raise ValueError(
+            f"images, masks and frames must be equally many, got {len(images)}, {len(masks)}, "
+            f"{len(frames)} in {root}; prepare the dataset again"
+        )
+    return KneeDataset(images, masks, frames, tuple(about["regions"]), about["fingerprint"])

@@ -1,0 +1,77 @@
+"""Every metric, parameter, tag and artifact name, once.
+
+Writers (`tracking`, `trainable`) and readers (`analysis`, `stoppers`) take the names
+from here, so that a misspelt key is an import error and not an empty column.
+"""
+
+from typing import Final
+
+# One evaluated picture has these six; the first four are shares in [0, 1], where
+# higher is better, the last two are distances in pixels, where lower is better.
+OVERLAP_METRICS: Final = ("iou", "dice", "precision", "recall")
+DISTANCE_METRICS: Final = ("hd95_px", "assd_px")
+METRICS: Final = OVERLAP_METRICS + DISTANCE_METRICS
+
+OVERLAP: Final = "overlap"  # Mean_metric 1: mean of the first four
+DISTANCE_PX: Final = "distance_px"  # Mean_metric 2: mean of the last two
+SCORE: Final = "score"
+
+# Parameters of a trial.
+NETWORK: Final = "network"
+LOSS: Final = "loss"
+TAU_CE: Final = "tau_ce"
+TAU_DICE: Final = "tau_dice"
+TAU_BOUNDARY: Final = "tau_boundary"
+BOUNDARY: Final = "boundary"
+INTERNAL_WEIGHTS: Final = "internal_weights"
+WEIGHTS_IN: Final = "weights_in"
+PRETRAINED: Final = "pretrained"
+EXPERIMENT: Final = "experiment"
+
+# One report: what a trial says after every validation interval.
+STEP: Final = "step"
+LEARNING_RATE: Final = "learning_rate"
+WALL_TIME_S: Final = "wall_time_s"  # time the trial has trained and validated so far
+TRAIN_LOSS: Final = "train/loss"  # what is minimised, auxiliary head included
+TRAIN_CE: Final = "train/ce"
+TRAIN_DICE: Final = "train/dice"
+TRAIN_BOUNDARY: Final = "train/boundary"
+VAL_IOU: Final = "val/iou"  # mean over frames and regions
+VAL_OVERLAP: Final = "val/overlap"
+BEST_IOU: Final = "best/iou"  # the same three of the best checkpoint so far
+BEST_OVERLAP: Final = "best/overlap"
+BEST_DISTANCE_PX: Final = "best/distance_px"
+BEST_STEP: Final = "best/step"
+TEST_SCORE: Final = "test/score"
+
+# Tags of MLflow runs.
+TAG_STUDY: Final = "tune_knee.study"
+TAG_TRIAL: Final = "tune_knee.trial_id"
+TAG_KIND: Final = "tune_knee.kind"  # KIND_STUDY or KIND_TRIAL
+KIND_STUDY: Final = "study"
+KIND_TRIAL: Final = "trial"
+TAG_BUDGET: Final = "tune_knee.budget"
+TAG_FINGERPRINT: Final = "tune_knee.dataset_fingerprint"
+TAG_REGIONS: Final = "tune_knee.regions"  # comma-separated, in the dataset's order
+TAG_STATUS: Final = "tune_knee.status"  # running, trained, tested, failed
+TAG_STOP_REASON: Final = "tune_knee.stop_reason"
+TAG_FAILURE: Final = "tune_knee.failure"
+
+# Artifacts of a trial's run, and files of its folder.
+TEST_FRAMES: Final = "test_frames.parquet"
+HISTORY: Final = "history.parquet"
+
+# Columns of TEST_FRAMES: one row per frame and region.
+CASE: Final = "case"
+FRAME: Final = "frame"
+REGION: Final = "region"
+
+
+def validation(region: str, metric: str) -> str:
+    """Name of a region's validation metric, e.g. ``val/femur/iou``."""
+    return f"val/{region}/{metric}"
+
+
+def test(region: str, metric: str) -> str:
+    """Name of a region's test metric, e.g. ``test/femur/iou``."""
+    return f"test/{region}/{metric}"
