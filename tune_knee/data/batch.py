@@ -1,0 +1,53 @@
+"""What a network and its loss take: standardised frames and one channel a region."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_CONSTANT_BELOW = 1e-6  # of a range of 1; rounding of a constant frame's mean stays below
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B frames, ready for the network.
+
+    Attributes:
+        images: float32 (B, 1, H, W), each frame of mean 0 and standard deviation 1.
+        targets: bool (B, R, H, W).
+    """
+
+    images: Tensor
+    targets: Tensor
+
+
+def make_batch(images: Tensor, masks: Tensor, regions: int) -> Batch:
+    """A batch without augmentation, for validation and test, on the tensors' device.
+
+    Args:
+        images: uint8 (B, H, W).
+        masks: uint8 (B, H, W); bit r is region r.
+        regions: R, at most 8.
+    """
+    return Batch(standardised(images.float() / 255), region_channels(masks, regions))
+
+
+def standardised(images: Tensor) -> Tensor:
+    """Each frame to mean 0 and standard deviation 1; a constant frame to 0.
+
+    Args:
+        images: float32 (B, H, W), of a range of 1.
+
+    Returns:
+        (B, 1, H, W).
+    """
+    centred = images - images.mean((1, 2), keepdim=True)
+    deviation = centred.square().mean((1, 2), keepdim=True).sqrt()
+    scale = torch.where(deviation > _CONSTANT_BELOW, 1 / deviation, 0.0)
+    return (centred * scale).unsqueeze(1)
+
+
+def region_channels(masks: Tensor, regions: int) -> Tensor:
+    """Bit masks (B, H, W) unpacked to bool (B, R, H, W)."""
+    bits = 2 ** torch.arange(regions, device=masks.device, dtype=torch.uint8)
+    return (masks.unsqueeze(1) & bits[:, None, None]) != 0
