@@ -8,6 +8,7 @@ where region r is, ``frames.parquet`` (one row a frame, in the arrays' order) an
 import dataclasses
 import hashlib
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 SCHEMA_VERSION: Final = 1
 SPLITS: Final = ("train", "validation", "test")
@@ -86,18 +88,24 @@ class KneeDataset:
         """
         if size_px == self.size_px:
             return self
-        images = np.stack([_resize(image, size_px) for image in self.images])
+        images = np.stack([resize(image, size_px) for image in self.images])
         masks = np.zeros_like(images)
-        for r in range(len(self.regions)):
-            for n, mask in enumerate(self.masks):
-                share = _resize(((mask >> r) & 1).astype(np.float32), size_px)
-                masks[n] |= (share >= 0.5).astype(np.uint8) << r
+        for n, mask in enumerate(self.masks):
+            for r in range(len(self.regions)):
+                share = resize((mask >> r & 1).astype(np.float32), size_px)
+                masks[n] |= at_least_half(share).astype(np.uint8) << r
         return dataclasses.replace(self, images=images, masks=masks)
 
 
-def _resize(plane: NDArray[Any], size_px: int) -> NDArray[Any]:
+def resize(plane: NDArray[Any], size_px: int) -> NDArray[Any]:
+    """A square plane at another side length: area averages down, linear interpolation up."""
     interpolation = cv2.INTER_AREA if size_px < plane.shape[0] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(plane, (size_px, size_px), interpolation=interpolation))
+
+
+def at_least_half(share: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where a pixel belongs to a region: half of its area or more, up to rounding errors."""
+    return share >= 0.5 - 1e-5
 
 
 def dataset_fingerprint(
@@ -109,11 +117,19 @@ def dataset_fingerprint(
     """Hash of all that a result depends on: pixels, labels, cases, splits, region order."""
     digest = hashlib.sha256()
     digest.update(json.dumps([list(images.shape), list(regions)]).encode())
-    digest.update(frames[["case", "frame", "split"]].to_csv(index=False).encode())
+    digest.update(
+        frames[["case", "frame", "split"]].to_csv(index=False, lineterminator="\n").encode()
+    )
     for image, mask in zip(images, masks, strict=True):
-        digest.update(np.ascontiguousarray(image))
-        digest.update(np.ascontiguousarray(mask))
+        digest.update(np.ascontiguousarray(image).data)
+        digest.update(np.ascontiguousarray(mask).data)
     return digest.hexdigest()[:16]
+
+
+def must_be_new(out: Path) -> None:
+    """Raise ValueError if a folder to be made is there already."""
+    if out.exists():
+        raise ValueError(f"out must not exist, got out={out}; remove it or name another folder")
 
 
 def write_dataset(
@@ -126,38 +142,58 @@ def write_dataset(
     """Write a dataset folder: aside first, then renamed, so that none is ever half there.
 
     Raises:
-        ValueError: if `out` exists, or there are more than `MAX_REGIONS` regions.
+        ValueError: if `out` exists, there are more than `MAX_REGIONS` regions, or a name
+            of one cannot stand in the name of a metric.
     """
-    if out.exists():
-        raise ValueError(f"out must not exist, got out={out}; remove it or name another folder")
-    if not 1 <= len(regions) <= MAX_REGIONS:
-        raise ValueError(f"a dataset must have 1 to {MAX_REGIONS} regions, got {len(regions)}")
-    aside = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    np.save(aside / "images.npy", images)
-    np.save(aside / "masks.npy", masks)
-    frames[list(FRAME_COLUMNS)].to_parquet(aside / "frames.parquet", index=False)
+    must_be_new(out)
+    must_be_regions(regions)
     fingerprint = dataset_fingerprint(images, masks, frames, regions)
     dataset = KneeDataset(images, masks, frames, regions, fingerprint)
     about = {
         "schema_version": SCHEMA_VERSION,
         "regions": list(regions),
         "frames": len(images),
-        "size_px": int(images.shape[1]),
+        "size_px": dataset.size_px,
         "training_areas_px": dict(zip(regions, dataset.areas_px().tolist(), strict=True)),
         "fingerprint": fingerprint,
     }
-    (aside / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
-    aside.rename(out)
+    aside = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        aside.mkdir(parents=True)
+        np.save(aside / "images.npy", images)
+        np.save(aside / "masks.npy", masks)
+        frames[list(FRAME_COLUMNS)].to_parquet(aside / "frames.parquet", index=False)
+        (aside / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
+        aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     return dataset
+
+
+def must_be_regions(regions: tuple[str, ...]) -> None:
+    """Raise ValueError unless these can be the regions of a dataset."""
+    if not 1 <= len(regions) <= MAX_REGIONS:
+        raise ValueError(
+            f"a dataset must have 1 to {MAX_REGIONS} regions, got {len(regions)}: "
+            f"{', '.join(regions)}"
+        )
+    if len(set(regions)) < len(regions):
+        raise ValueError(f"regions must differ, got regions={', '.join(regions)}")
+    for region in regions:
+        if not re.fullmatch(r"[\w.-]([\w. -]*[\w.-])?", region, flags=re.ASCII):
+            raise ValueError(
+                "a region's name must be of letters, digits, '_', '-', '.' and inner spaces, "
+                f"got region={region!r}; rename it in the labels"
+            )
 
 
 def open_dataset(root: Path) -> KneeDataset:
     """Open a dataset folder; arrays are memory-mapped and read-only.
 
     Raises:
-        ValueError: if a file is missing, unreadable, or of another schema or length.
+        ValueError: if a file is missing, unreadable, of another schema, or the files do
+            not fit each other.
     """
     about_path = root / "dataset.json"
     if not about_path.is_file():
@@ -166,22 +202,43 @@ def open_dataset(root: Path) -> KneeDataset:
             "make one with 'python -m tune_knee.data prepare' or 'phantom'"
         )
     try:
-        about = json.loads(about_path.read_text())
+        about = _read_about(about_path)
         images = np.load(root / "images.npy", mmap_mode="r")
         masks = np.load(root / "masks.npy", mmap_mode="r")
         frames = pd.read_parquet(root / "frames.parquet")
-    except (OSError, ValueError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise ValueError(
             f"a dataset folder must be readable, got data={root} ({error}); prepare it again"
         ) from error
-    if about["schema_version"] != SCHEMA_VERSION:
+    shape = (about.frames, about.size_px, about.size_px)
+    for name, array in {"images": images, "masks": masks}.items():
+        if array.shape != shape or array.dtype != np.uint8:
+            raise ValueError(
+                f"{name}.npy must be uint8 {shape} as dataset.json says, got {array.dtype} "
+                f"{array.shape} in {root}; prepare the dataset again"
+            )
+    if len(frames) != about.frames or not set(FRAME_COLUMNS) <= set(frames.columns):
         raise ValueError(
-            f"schema_version must be {SCHEMA_VERSION}, got {about['schema_version']} "
-            f"in {about_path}; prepare the dataset again"
+            f"frames.parquet must have {about.frames} rows with {', '.join(FRAME_COLUMNS)}, "
+            f"got {len(frames)} with {', '.join(frames.columns)} in {root}; "
+            "prepare the dataset again"
         )
-    if not len(images) == len(masks) == len(frames) == about["frames"]:
-        raise ValueError(
-            f"images, masks and frames must be equally many, got {len(images)}, {len(masks)}, "
-            f"{len(frames)} in {root}; prepare the dataset again"
-        )
-    return KneeDataset(images, masks, frames, tuple(about["regions"]), about["fingerprint"])
+    return KneeDataset(images, masks, frames, about.regions, about.fingerprint)
+
+
+@dataclass(frozen=True)
+class _About:
+    """What `open_dataset` needs of dataset.json."""
+
+    regions: tuple[str, ...]
+    frames: int
+    size_px: int
+    fingerprint: str
+
+
+def _read_about(path: Path) -> _About:
+    content = json.loads(path.read_text())
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ValueError(f"schema_version must be {SCHEMA_VERSION}, got schema_version={version}")
+    return TypeAdapter(_About).validate_python(content)
