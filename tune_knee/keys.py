@@ -15,6 +15,7 @@ METRICS: Final = OVERLAP_METRICS + DISTANCE_METRICS
 OVERLAP: Final = "overlap"  # Mean_metric 1: mean of the first four
 DISTANCE_PX: Final = "distance_px"  # Mean_metric 2: mean of the last two
 SCORE: Final = "score"
+MISSED_FRAMES: Final = "missed_frames"  # frames where a distance is undefined
 
 # Parameters of a trial.
 NETWORK: Final = "network"
@@ -27,6 +28,8 @@ INTERNAL_WEIGHTS: Final = "internal_weights"
 WEIGHTS_IN: Final = "weights_in"
 PRETRAINED: Final = "pretrained"
 EXPERIMENT: Final = "experiment"
+SEED: Final = "seed"
+BUDGET: Final = "budget"  # of the study's run: the whole budget as JSON
 
 # One report: what a trial says after every validation interval.
 STEP: Final = "step"
@@ -46,6 +49,7 @@ TEST_SCORE: Final = "test/score"
 
 # Tags of MLflow runs.
 TAG_STUDY: Final = "tune_knee.study"
+TAG_STUDY_ID: Final = "tune_knee.study_id"  # tells studies of one name apart
 TAG_TRIAL: Final = "tune_knee.trial_id"
 TAG_KIND: Final = "tune_knee.kind"  # KIND_STUDY or KIND_TRIAL
 KIND_STUDY: Final = "study"
@@ -53,13 +57,19 @@ KIND_TRIAL: Final = "trial"
 TAG_BUDGET: Final = "tune_knee.budget"
 TAG_FINGERPRINT: Final = "tune_knee.dataset_fingerprint"
 TAG_REGIONS: Final = "tune_knee.regions"  # comma-separated, in the dataset's order
-TAG_STATUS: Final = "tune_knee.status"  # running, trained, tested, failed
+TAG_STATUS: Final = "tune_knee.status"  # one of the four below
+STATUS_RUNNING: Final = "running"
+STATUS_TRAINED: Final = "trained"
+STATUS_TESTED: Final = "tested"
+STATUS_FAILED: Final = "failed"
 TAG_STOP_REASON: Final = "tune_knee.stop_reason"
 TAG_FAILURE: Final = "tune_knee.failure"
+TAG_OPENED: Final = "tune_knee.opened."  # and a stopping criterion's name: step it first held
 
 # Artifacts of a trial's run, and files of its folder.
 TEST_FRAMES: Final = "test_frames.parquet"
 HISTORY: Final = "history.parquet"
+FAILURE_TEXT: Final = "failure.txt"
 
 # Columns of TEST_FRAMES: one row per frame and region.
 CASE: Final = "case"
