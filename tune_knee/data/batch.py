@@ -41,13 +41,14 @@ def standardised(images: Tensor) -> Tensor:
     Returns:
         (B, 1, H, W).
     """
-    centred = images - images.mean((1, 2), keepdim=True)
-    deviation = centred.square().mean((1, 2), keepdim=True).sqrt()
-    scale = torch.where(deviation > _CONSTANT_BELOW, 1 / deviation, 0.0)
-    return (centred * scale).unsqueeze(1)
+    values = images.flatten(1)
+    centred = values - values.mean(dim=1, keepdim=True)
+    deviation = torch.linalg.vector_norm(centred, dim=1, keepdim=True) / values.shape[1] ** 0.5
+    centred *= torch.where(deviation > _CONSTANT_BELOW, 1 / deviation, 0.0)
+    return centred.view_as(images).unsqueeze(1)
 
 
 def region_channels(masks: Tensor, regions: int) -> Tensor:
-    """Bit masks (B, H, W) unpacked to bool (B, R, H, W)."""
+    """Bit masks uint8 (B, H, W) unpacked to bool (B, R, H, W)."""
     bits = 2 ** torch.arange(regions, device=masks.device, dtype=torch.uint8)
-    return (masks.unsqueeze(1) & bits[:, None, None]) != 0
+    return (masks.unsqueeze(1) & bits[:, None, None]).bool()
