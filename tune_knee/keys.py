@@ -47,6 +47,11 @@ BEST_DISTANCE_PX: Final = "best/distance_px"
 BEST_STEP: Final = "best/step"
 TEST_SCORE: Final = "test/score"
 
+FAILURE: Final = "failure"  # instead of a report: why the trial cannot go on
+ASSIGNMENT: Final = "assignment"  # what Tune's config holds: a trial and its id
+
+STOP_REASON: Final = "stop/reason"  # in the last report only, with `opened`
+
 # Tags of MLflow runs.
 TAG_STUDY: Final = "tune_knee.study"
 TAG_STUDY_ID: Final = "tune_knee.study_id"  # tells studies of one name apart
@@ -85,3 +90,15 @@ def validation(region: str, metric: str) -> str:
 def test(region: str, metric: str) -> str:
     """Name of a region's test metric, e.g. ``test/femur/iou``."""
     return f"test/{region}/{metric}"
+
+
+def opened(criterion: str) -> str:
+    """Name of the step at which a stopping criterion first held, e.g. ``stop/plateau``."""
+    return f"stop/{criterion}"
+
+
+def is_report(name: str) -> bool:
+    """Whether a name of Tune's results is of a trial's report, not of Tune's own."""
+    return name in (STEP, LEARNING_RATE, WALL_TIME_S) or name.startswith(
+        ("train/", "val/", "best/")
+    )
