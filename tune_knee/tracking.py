@@ -5,29 +5,24 @@ Plain Python on `MlflowClient`: nothing global, no active run, no Ray. The drive
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
 from mlflow import MlflowClient
-from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_TAG_VAL_LENGTH
 
 from tune_knee import keys
 from tune_knee.config import Budget, TrialConfig
+from tune_knee.tracking_store import find_runs, open_experiment
 
 _FLUSH_AFTER_S: Final = 2.0
 _FLUSH_AT_POINTS: Final = 1000
-_PAGE: Final = 1000  # runs a query
 _RUNNING: Final = "RUNNING"
-
-
-def sqlite_uri(out: Path) -> str:
-    """Tracking URI of a study's own store, ``<out>/mlflow.db``."""
-    return f"sqlite:///{(out / 'mlflow.db').resolve()}"
 
 
 def headline_series(regions: Sequence[str]) -> tuple[str, ...]:
@@ -74,7 +69,7 @@ class StudyTracker:
     reads back as NaN. It turns infinities into ±1.8e308.
 
     Args:
-        tracking_uri: an SQL store or a server, e.g. `sqlite_uri(out)`.
+        tracking_uri: an SQL store or a server; see `tracking_store.sqlite_uri`.
         study: name of the study and of its experiment.
         study_id: tells this study from another one of its name.
         budget: what every trial may spend.
@@ -111,13 +106,13 @@ class StudyTracker:
             keys.TAG_FINGERPRINT: fingerprint,
             keys.TAG_REGIONS: ",".join(regions),
         }
-        self._experiment_id = self._open_experiment(artifact_root)
+        self._experiment_id = open_experiment(self._client, study, artifact_root)
         self._parent_id = self._open_parent(budget, manifest)
         self._runs = {
             run.data.tags[keys.TAG_TRIAL]: _TrialRun(
                 run.info.run_id, int(run.data.metrics.get(keys.STEP, -1))
             )
-            for run in self._search(keys.KIND_TRIAL)
+            for run in self._find(keys.KIND_TRIAL)
         }
         self._waiting = 0
         self._oldest_s = time.monotonic()
@@ -205,7 +200,7 @@ class StudyTracker:
 
     def log_scores(self, scores: Mapping[str, Mapping[str, float]]) -> None:
         """Scores of every trial id by their names in `keys`; equal ones are left alone."""
-        known = {run.info.run_id: run.data.metrics for run in self._search(keys.KIND_TRIAL)}
+        known = {run.info.run_id: run.data.metrics for run in self._find(keys.KIND_TRIAL)}
         for trial_id, values in scores.items():
             run_id = self._runs[trial_id].run_id
             changed = {k: v for k, v in values.items() if known[run_id].get(k) != v}
@@ -219,7 +214,7 @@ class StudyTracker:
                 study that is resumed runs again.
         """
         self.flush()
-        for run in self._search(keys.KIND_TRIAL):
+        for run in self._find(keys.KIND_TRIAL):
             if run.info.status == _RUNNING:
                 self._client.set_terminated(run.info.run_id, "KILLED")
         self._client.set_terminated(self._parent_id, status)
@@ -230,26 +225,14 @@ class StudyTracker:
         self._tag(run_id, tags)
         self._client.set_terminated(run_id, status)
 
-    def _open_experiment(self, artifact_root: Path | None) -> str:
-        experiment = self._client.get_experiment_by_name(self._study)
-        if experiment is None:
-            location = None if artifact_root is None else artifact_root.resolve().as_uri()
-            return str(self._client.create_experiment(self._study, artifact_location=location))
-        if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
-            raise ValueError(
-                f"the study's MLflow experiment must not be deleted, got study={self._study}; "
-                f"'mlflow experiments restore -x {experiment.experiment_id}' brings it back, "
-                "or take another name"
-            )
-        return str(experiment.experiment_id)
-
     def _open_parent(self, budget: Budget, manifest: Mapping[str, str]) -> str:
         params = {**manifest, keys.BUDGET: json.dumps(asdict(budget), sort_keys=True)}
-        run = next(self._search(keys.KIND_STUDY), None)
-        if run is None:
+        found = self._find(keys.KIND_STUDY)
+        if not found:
             tags = {**self._tags, keys.TAG_KIND: keys.KIND_STUDY}
             run = self._client.create_run(self._experiment_id, tags=tags, run_name=self._study)
         else:
+            run = found[0]
             self._require_same(run, params[keys.BUDGET])
             self._client.update_run(run.info.run_id, status=_RUNNING)
         new = {key: value for key, value in params.items() if key not in run.data.params}
@@ -266,20 +249,8 @@ class StudyTracker:
                 f"budget {before[1]}"
             )
 
-    def _search(self, kind: str) -> Iterator[Run]:
-        """All runs of this study of a kind."""
-        where = (
-            f"tags.`{keys.TAG_STUDY_ID}` = '{self._study_id}' AND tags.`{keys.TAG_KIND}` = '{kind}'"
-        )
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [self._experiment_id], where, max_results=_PAGE, page_token=token
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
+    def _find(self, kind: str) -> list[Run]:
+        return find_runs(self._client, self._experiment_id, self._study_id, kind)
 
     def _log_params(self, run_id: str, params: Mapping[str, object]) -> None:
         entities = [Param(key, str(value)) for key, value in params.items()]
