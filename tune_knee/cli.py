@@ -1,0 +1,109 @@
+"""The command line of ``python -m tune_knee.run``."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tune_knee.config import BUDGETS
+
+_DESCRIPTION: Final = """\
+Train, test and rank a grid of networks and losses on dynamic knee X-rays.
+
+Without --data the study runs on the phantom, knees made by this project. Without a GPU it
+runs the preview budget: small frames, narrow networks, few steps."""
+
+_EXAMPLES: Final = """\
+examples:
+  the paper's study, on what is here       python -m tune_knee.run --grid paper
+  on your own frames                       python -m tune_knee.run --grid paper --data knees
+  what it would train, and how long        python -m tune_knee.run --grid paper --dry-run
+  one network, two losses                  python -m tune_knee.run --grid paper \\
+                                             --network segformer_b2 --loss ce1 --loss ce2
+  go on after an interruption              python -m tune_knee.run --resume --out out/paper"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """What was asked for; None where nothing was said."""
+
+    grid: str | None
+    data: Path | None
+    out: Path | None
+    budget: str | None
+    tracking_uri: str | None
+    max_concurrent: int | None
+    gpus_per_trial: float | None
+    network: list[str]
+    loss: list[str]
+    resume: bool
+    retry_failed: bool
+    dry_run: bool
+    json: bool
+
+
+def parse(arguments: Sequence[str] | None) -> Arguments:
+    """Read the command line; exits with 2 and one line if it is off."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tune_knee.run",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    what = parser.add_argument_group("what to try")
+    what.add_argument("--grid", metavar="NAME|FILE.yaml", help="a shipped grid or your own [paper]")
+    what.add_argument("--network", action="append", default=[], metavar="NAME",
+                      help="only this network of the grid (repeatable)")  # fmt: skip
+    what.add_argument("--loss", action="append", default=[], metavar="NAME",
+                      help="only this loss of the grid (repeatable)")  # fmt: skip
+    what.add_argument("--budget", choices=("auto", *BUDGETS),
+                      help="how much to spend on each trial; auto is paper on a GPU, "
+                      "else preview [auto]")  # fmt: skip
+    where = parser.add_argument_group("from where, to where")
+    where.add_argument("--data", type=Path, metavar="DIR",
+                       help="a prepared data set [the phantom, made in --out]")  # fmt: skip
+    where.add_argument("--out", type=Path, metavar="DIR",
+                       help="the study's folder; its name is the study's name [out/GRID]")  # fmt: skip
+    where.add_argument("--tracking-uri", metavar="URI",
+                       help="MLflow [sqlite in --out]")  # fmt: skip
+    machine = parser.add_argument_group("on what")
+    machine.add_argument("--max-concurrent", type=_positive_int, metavar="N",
+                         help="trials at a time [as many as fit]")  # fmt: skip
+    machine.add_argument("--gpus-per-trial", type=_share, metavar="F",
+                         help="share of a GPU a trial takes [1 where there is a GPU]")  # fmt: skip
+    go = parser.add_argument_group("going on, and looking first")
+    go.add_argument("--resume", action="store_true",
+                    help="go on with the study in --out; finished trials are not run again")  # fmt: skip
+    go.add_argument("--retry-failed", action="store_true",
+                    help="with --resume: take failed trials up again")  # fmt: skip
+    go.add_argument("--dry-run", action="store_true",
+                    help="list the trials and what they will cost; start nothing")  # fmt: skip
+    go.add_argument("--json", action="store_true", help="with --dry-run: as JSON")
+    found = parser.parse_args(arguments)
+    if found.json and not found.dry_run:
+        parser.error("--json must come with --dry-run")
+    if found.retry_failed and not found.resume:
+        parser.error("--retry-failed must come with --resume")
+    if found.resume and (found.network or found.loss):
+        parser.error("--resume goes on with the study's own trials; leave --network and --loss out")
+    return Arguments(**vars(found))
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1000 or (value > 1 and value != int(value)):
+        raise argparse.ArgumentTypeError(
+            f"must be a share in [0, 1] or a whole number of GPUs, got {text}"
+        )
+    return value

@@ -1,0 +1,54 @@
+"""What a study would train and cost, without starting it."""
+
+import json
+import sys
+from typing import Final
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from search_spaces.loader import load_grid
+from tune_knee import cost
+from tune_knee.cli import Arguments
+from tune_knee.data.dataset import open_dataset
+from tune_knee.opening import choose_budget
+from tune_knee.progress import duration
+
+_PAPER_REGIONS: Final = 4  # of a grid that is looked at without data
+
+
+def dry_run(arguments: Arguments, console: Console) -> None:
+    """List the trials and what they will cost."""
+    budget, why = choose_budget(arguments.budget)
+    grid = load_grid(arguments.grid or "paper").narrowed(arguments.network, arguments.loss)
+    budget = grid.apply_to(budget)
+    regions = len(open_dataset(arguments.data).regions) if arguments.data else _PAPER_REGIONS
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    costs = cost.estimate(grid.trials, budget, regions=regions, device=device)
+    hours = sum(each.hours for each in costs)
+    if arguments.json:
+        trials = [
+            {**trial.params(), "tera_macs": each.macs / 1e12, "hours": each.hours}
+            for trial, each in zip(grid.trials, costs, strict=True)
+        ]
+        about = {"grid": grid.name, "budget": budget.name, "hours": hours, "trials": trials}
+        sys.stdout.write(json.dumps(about, indent=2) + "\n")
+        return
+    console.print(f"Budget {budget.name}: {why}.")
+    rows = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("experiment", "network", "loss", "τ", "tera-MAC", "time"):
+        rows.add_column(name, justify="left" if name in ("network", "loss", "τ") else "right")
+    for trial, each in zip(grid.trials, costs, strict=True):
+        experiment = "" if trial.experiment is None else str(trial.experiment)
+        rows.add_row(
+            experiment, trial.network, trial.loss, trial.ratio,
+            f"{each.macs / 1e12:,.1f}", duration(each.hours * 3600),
+        )  # fmt: skip
+    console.print(rows)
+    console.print(
+        f"{len(costs)} trials of at most {budget.max_steps:,} steps, roughly "
+        f"{duration(hours * 3600)} on one {device.type.upper()}"
+        f"{' core' if device.type == 'cpu' else ''} (training alone, at the speed of a plain "
+        "convolution measured now). Nothing was started."
+    )

@@ -1,0 +1,124 @@
+"""Define a new study, or take one up again; all that must hold before Ray starts."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from search_spaces.loader import load_grid
+from tune_knee import preflight
+from tune_knee.cli import Arguments
+from tune_knee.config import BUDGETS, Budget
+from tune_knee.data.dataset import KneeDataset, open_dataset
+from tune_knee.data.phantom import make_phantom
+from tune_knee.manifest import FILE_NAME, Manifest
+from tune_knee.tracking import sqlite_uri
+
+
+@dataclass(frozen=True)
+class OpenedStudy:
+    """A study that is ready to run: its folder, definition and data."""
+
+    out: Path
+    manifest: Manifest
+    dataset: KneeDataset
+
+
+def choose_budget(asked: str | None) -> tuple[Budget, str]:
+    """The budget, and why it."""
+    if asked not in (None, "auto"):
+        return BUDGETS[asked], "asked for"
+    if torch.cuda.is_available():
+        return BUDGETS["paper"], "there is a GPU"
+    return BUDGETS["preview"], "there is no GPU; --budget paper trains at full size all the same"
+
+
+def resume_command(out: Path) -> str:
+    """What to type to go on."""
+    return f"python -m tune_knee.run --resume --out {shlex.quote(str(out))}"
+
+
+def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
+    """Define a new study in an empty folder."""
+    budget, why = choose_budget(arguments.budget)
+    console.print(f"Budget {budget.name}: {why}.")
+    grid = load_grid(arguments.grid or "paper").narrowed(arguments.network, arguments.loss)
+    budget = grid.apply_to(budget)
+    out = (arguments.out or Path("out") / grid.name).resolve()
+    if (out / FILE_NAME).exists():
+        raise ValueError(
+            f"--out must not hold a study yet, got out={out}; go on with "
+            f"'{resume_command(out)}', or name another folder"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    data = (arguments.data or out / "data").resolve()
+    if arguments.data is None and not data.exists():
+        console.print(f"Data: the phantom, made now at {budget.image_size_px} px.")
+        make_phantom(data, size_px=budget.image_size_px)
+    dataset = open_dataset(data)
+    manifest = Manifest(
+        study=out.name,
+        study_id=Manifest.new_id(),
+        grid=grid.name,
+        trials=grid.trials,
+        budget=budget,
+        data=data,
+        fingerprint=dataset.fingerprint,
+        tracking_uri=arguments.tracking_uri or sqlite_uri(out),
+    )
+    check(manifest, out, dataset)
+    manifest.write(out)
+    return OpenedStudy(out, manifest, dataset)
+
+
+def resume_study(arguments: Arguments, console: Console) -> OpenedStudy:
+    """Take up the study in ``--out``; what is said again must be what it was."""
+    out = (arguments.out or Path("out") / (arguments.grid or "paper")).resolve()
+    manifest = Manifest.read(out)
+    said = {
+        "--grid": (arguments.grid and load_grid(arguments.grid).name, manifest.grid),
+        "--tracking-uri": (arguments.tracking_uri, manifest.tracking_uri),
+    }
+    for option, (value, was) in said.items():
+        if value is not None and value != was:
+            raise ValueError(f"{option} of a resumed study must be {was}, got {option}={value}")
+    if arguments.budget not in (None, "auto", manifest.budget.name.partition("+")[0]):
+        raise ValueError(
+            f"--budget of a resumed study must be {manifest.budget.name}, "
+            f"got --budget={arguments.budget}"
+        )
+    dataset = open_dataset((arguments.data or manifest.data).resolve())
+    if dataset.fingerprint != manifest.fingerprint:
+        raise ValueError(
+            f"the data must be as at the study's start, fingerprint {manifest.fingerprint}, "
+            f"got fingerprint={dataset.fingerprint} in {arguments.data or manifest.data}; "
+            "bring the old data back, or start a new study"
+        )
+    console.print(f"Budget {manifest.budget.name}: the study's own.")
+    check(manifest, out, dataset)
+    return OpenedStudy(out, manifest, dataset)
+
+
+def check(manifest: Manifest, out: Path, dataset: KneeDataset) -> None:
+    """All that must hold before Ray starts."""
+    preflight.check_dataset(dataset, manifest.budget)
+    preflight.hardest_region(manifest.budget.stopping, dataset)
+    left = {
+        trial_id: trial
+        for trial_id, trial in manifest.trials_by_id().items()
+        if not (out / "trials" / trial_id).exists()
+    }
+    needed = preflight.disk_needed(left, manifest.budget, len(dataset.regions))
+    preflight.check_disk(out, needed)
+    preflight.check_tracking(manifest.tracking_uri)
+
+
+def open_study(arguments: Arguments, console: Console) -> OpenedStudy:
+    """Define a new study, or take up the one in ``--out``.
+
+    Raises:
+        ValueError: if something that the study needs is not as it must be.
+    """
+    return (resume_study if arguments.resume else start_study)(arguments, console)

@@ -1,0 +1,118 @@
+"""What must hold before a study starts; each failure is one error with its mend."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from tune_knee.config import Budget, StoppingConfig, TrialConfig
+from tune_knee.data.dataset import KneeDataset
+from tune_knee.networks import build_network
+
+# Last state (weights and AdamW's two moments), and up to two sets of best weights.
+_COPIES_ON_DISK: Final = 5
+_BYTES_PER_WEIGHT: Final = 4
+_SPARE_BYTES: Final = 200 * 2**20  # MLflow, logs, Parquet
+
+
+def hardest_region(stopping: StoppingConfig, dataset: KneeDataset) -> str:
+    """Region of the third stopping criterion: the named one, or the smallest in training.
+
+    Raises:
+        ValueError: if the data set has no region of that name.
+    """
+    if stopping.hardest_region is None:
+        return dataset.regions[int(dataset.areas_px().argmin())]
+    if stopping.hardest_region not in dataset.regions:
+        raise ValueError(
+            f"hardest_region must be one of {', '.join(dataset.regions)}, "
+            f"got hardest_region={stopping.hardest_region}"
+        )
+    return stopping.hardest_region
+
+
+def check_dataset(dataset: KneeDataset, budget: Budget) -> None:
+    """Every split holds frames, training a batch of them and every region.
+
+    Raises:
+        ValueError: else.
+    """
+    for split in ("validation", "test"):
+        if len(dataset.indices(split)) == 0:
+            raise ValueError(f"every split must hold frames, got none in split={split}")
+    frames = len(dataset.indices("train"))
+    if frames < budget.batch_size:
+        raise ValueError(
+            f"the training split must hold a batch of {budget.batch_size} frames, got {frames}; "
+            "lower batch_size in the grid's budget"
+        )
+    for region, area in zip(dataset.regions, dataset.areas_px(), strict=True):
+        if area == 0:
+            raise ValueError(f"every region must occur in training, got none of region={region}")
+
+
+def disk_needed(trials: Mapping[str, TrialConfig], budget: Budget, regions: int) -> int:
+    """Bytes that the trials' states and best weights take at most."""
+    weights: dict[str, int] = {}
+    for trial in trials.values():
+        if trial.network not in weights:
+            with torch.device("meta"):
+                network = build_network(trial.network, regions=regions, width=budget.width)
+            weights[trial.network] = sum(p.numel() for p in network.parameters())
+    total = sum(weights[trial.network] for trial in trials.values())
+    return total * _BYTES_PER_WEIGHT * _COPIES_ON_DISK + _SPARE_BYTES
+
+
+def check_disk(out: Path, needed: int) -> None:
+    """There is room for what the study writes.
+
+    Raises:
+        ValueError: else.
+    """
+    free = shutil.disk_usage(out).free
+    if free < needed:
+        raise ValueError(
+            f"the disk of --out must have {needed / 2**30:.1f} GiB free for checkpoints, "
+            f"got {free / 2**30:.1f} GiB at {out}; free some, or name another --out"
+        )
+
+
+def check_tracking(tracking_uri: str) -> None:
+    """MLflow answers.
+
+    Raises:
+        ValueError: else.
+    """
+    try:
+        MlflowClient(tracking_uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        raise ValueError(
+            f"MLflow must answer, got tracking_uri={tracking_uri}: "
+            f"{str(error).splitlines()[0]}; start the server, or leave --tracking-uri out"
+        ) from error
+
+
+def check_resources(
+    available: Mapping[str, Any], *, cpus_per_trial: float, gpus_per_trial: float, concurrent: int
+) -> None:
+    """Ray has what all concurrent trials ask for, so that none waits forever.
+
+    Raises:
+        ValueError: else.
+    """
+    for kind, per_trial in {"CPU": cpus_per_trial, "GPU": gpus_per_trial}.items():
+        offered = float(available.get(kind, 0))
+        if per_trial > 1 and kind == "GPU" and per_trial != int(per_trial):
+            raise ValueError(
+                f"gpus_per_trial above 1 must be whole, got gpus_per_trial={per_trial}"
+            )
+        if per_trial * concurrent > offered + 1e-6:
+            raise ValueError(
+                f"Ray must offer {per_trial * concurrent:g} {kind}s for {concurrent} trials at "
+                f"a time, got {offered:g}; lower --max-concurrent"
+                + (" or --gpus-per-trial" if kind == "GPU" else "")
+            )

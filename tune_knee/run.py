@@ -1,0 +1,160 @@
+"""Run a study: ``python -m tune_knee.run --grid paper``. The composition root."""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import ray
+from rich.console import Console
+from rich.table import Table
+
+from analysis.aggregate import aggregate_study
+from analysis.load import load_study
+from tune_knee import preflight
+from tune_knee.cli import Arguments, parse
+from tune_knee.dry_run import dry_run
+from tune_knee.interruption import Interruption
+from tune_knee.opening import OpenedStudy, open_study, resume_command
+from tune_knee.progress import ProgressView, StudyProgress
+from tune_knee.study import StudyPlan, run_study
+from tune_knee.tracking import StudyTracker
+from tune_knee.trial_folder import FAILED, TRAINED
+
+log = logging.getLogger("tune_knee")
+
+_INTERRUPTED: Final = 130  # exit status after Ctrl-C, as shells have it
+
+
+def start_ray() -> str:
+    """Start Ray here, or join the cluster that RAY_ADDRESS names; its dashboard's address."""
+    context = ray.init(dashboard_host="127.0.0.1", log_to_driver=False, configure_logging=False)
+    return str(context.dashboard_url)
+
+
+def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:
+    """How many trials at a time, and what each takes of this Ray cluster."""
+    manifest, dataset = opened.manifest, opened.dataset
+    offered = ray.cluster_resources()
+    on_gpu = offered.get("GPU", 0) > 0
+    gpus = arguments.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if on_gpu else 0.0
+    fit = int(offered["CPU"])
+    if gpus:
+        fit = min(fit, int(offered.get("GPU", 0) / gpus + 1e-6))
+    concurrent = arguments.max_concurrent or max(1, fit)
+    preflight.check_resources(offered, cpus_per_trial=1, gpus_per_trial=gpus, concurrent=concurrent)
+    return StudyPlan(
+        root=opened.out,
+        trials=manifest.trials_by_id(),
+        budget=manifest.budget,
+        hardest_region=preflight.hardest_region(manifest.budget.stopping, dataset),
+        max_concurrent=concurrent,
+        cpus_per_trial=1,
+        gpus_per_trial=gpus,
+    )
+
+
+def announce(opened: OpenedStudy, plan: StudyPlan, dashboard: str, console: Console) -> None:
+    """One block that says what will run, and where to watch it."""
+    manifest, frames = opened.manifest, opened.dataset.frames
+    budget, splits = manifest.budget, frames["split"].value_counts()
+    done = plan.outcomes()
+    rows = Table.grid(padding=(0, 2))
+    rows.add_row("study", f"{manifest.study}: {len(manifest.trials)} trials of grid "
+                 f"{manifest.grid}, {len(done)} done before")  # fmt: skip
+    rows.add_row("budget", f"{budget.name}: {budget.image_size_px} px, width {budget.width:g}, at "
+                 f"most {budget.max_steps:,} steps, validated every {budget.evaluation_interval}")  # fmt: skip
+    rows.add_row("data", f"{manifest.data}: {len(frames):,} frames of {frames['case'].nunique()} "
+                 f"cases, {splits['train']}/{splits['validation']}/{splits['test']}; "
+                 f"{', '.join(opened.dataset.regions)}")  # fmt: skip
+    gpu = f"{plan.gpus_per_trial:g} GPU" if plan.gpus_per_trial else "1 CPU"
+    rows.add_row("device", f"{plan.max_concurrent} trials at a time, {gpu} each")
+    rows.add_row("MLflow", f"mlflow ui --backend-store-uri {manifest.tracking_uri}"
+                 if "://" in manifest.tracking_uri and not manifest.tracking_uri.startswith("http")
+                 else manifest.tracking_uri)  # fmt: skip
+    rows.add_row("dashboard", f"http://{dashboard}, token: ray get-auth-token")
+    rows.add_row("logs", f"{opened.out / 'study.log'}, {opened.out / 'trials'}/*/train.log")
+    rows.add_row("stop", "Ctrl-C once saves and ends; go on with the same command and --resume")
+    console.print(rows, soft_wrap=True)
+
+
+def log_to(path: Path, console: Console) -> None:
+    """Log into the study's file; without a terminal, our own lines to stderr too."""
+    handlers: list[logging.Handler] = [logging.FileHandler(path)]
+    if not console.is_terminal:
+        shown = logging.StreamHandler()
+        shown.addFilter(logging.Filter("tune_knee"))
+        handlers.append(shown)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        handlers=handlers,
+        force=True,
+    )
+
+
+def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> int:
+    """Train and test what is left of a study, and rank it."""
+    manifest = opened.manifest
+    log_to(opened.out / "study.log", console)
+    dashboard = start_ray()
+    plan = plan_study(arguments, opened)
+    if arguments.retry_failed:
+        for trial_id, outcome in plan.outcomes().items():
+            if outcome.status == FAILED:
+                plan.folder(trial_id).forget_outcome()
+    announce(opened, plan, dashboard, console)
+    tracker = StudyTracker(
+        manifest.tracking_uri,
+        manifest.study,
+        study_id=manifest.study_id,
+        budget=manifest.budget,
+        fingerprint=manifest.fingerprint,
+        regions=opened.dataset.regions,
+        artifact_root=opened.out / "mlartifacts",
+        manifest={"grid": manifest.grid, "data": str(manifest.data)},
+    )
+    statuses = [outcome.status for outcome in plan.outcomes().values()]
+    progress = StudyProgress(
+        title=f"{manifest.study} ({manifest.budget.name})",
+        trials=len(plan.trials),
+        max_steps=manifest.budget.max_steps,
+        finished=statuses.count(TRAINED),
+        failed=statuses.count(FAILED),
+    )
+    with Interruption() as interruption:
+        with ProgressView(progress, console) as view:
+            run_study(plan, opened.dataset, tracker, view, interruption)
+        if interruption.requested:
+            tracker.finish_study("KILLED")
+            console.print(f"Interrupted; all is saved. Go on with:\n  {resume_command(opened.out)}")
+            return _INTERRUPTED
+    rank(opened, tracker, console)
+    tracker.finish_study("FINISHED")
+    return 0
+
+
+def rank(opened: OpenedStudy, tracker: StudyTracker, console: Console) -> None:
+    """Score what is tested, write the scores to MLflow, and print the ranking."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    asked = parse(arguments)
+    console = Console()
+    try:
+        if asked.dry_run:
+            dry_run(asked, console)
+            return 0
+        return run_session(asked, open_study(asked, console), console)
+    except ValueError as error:
+        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

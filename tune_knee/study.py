@@ -1,0 +1,239 @@
+"""Run a study's trials on Ray Tune: train, stop, test, and tell tracker and view."""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import ray
+from ray import tune
+from ray.tune import Callback, CheckpointConfig
+from ray.tune.experiment import Trial
+
+from tune_knee import keys
+from tune_knee.config import Budget, TrialConfig, trial_seed
+from tune_knee.data.dataset import KneeDataset
+from tune_knee.evaluation import Evaluated, EvaluationStage, aggregate_frames
+from tune_knee.interruption import Interruption, PausingScheduler
+from tune_knee.progress import ProgressView
+from tune_knee.stoppers import CRITERIA, StudyStopper
+from tune_knee.tracking import StudyTracker
+from tune_knee.trainable import Assignment, KneeTrial
+from tune_knee.trial_folder import FAILED, TRAINED, Outcome, TrialFolder
+
+log = logging.getLogger(__name__)
+
+# A process that dies (a kill, a node gone) is started again this often.
+_RETRIES: Final = 2
+# A trial leaves this share of its GPU to the test of a finished one, which else would
+# wait behind all trials.
+_TEST_SHARE: Final = 0.1
+
+_TUNE_SETTINGS: Final = {
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # `Interruption` has it
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # MLflow and Parquet hold every result
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPlan:
+    """What a session of a study trains, and where.
+
+    Attributes:
+        root: the study's folder.
+        trials: of the whole study, by id.
+        budget: of every trial.
+        hardest_region: whose IoU the third stopping criterion looks at.
+        max_concurrent: trials at a time.
+        cpus_per_trial: CPUs that each takes.
+        gpus_per_trial: share of a GPU that each takes; 0 trains on the CPU.
+    """
+
+    root: Path
+    trials: dict[str, TrialConfig]
+    budget: Budget
+    hardest_region: str
+    max_concurrent: int
+    cpus_per_trial: float
+    gpus_per_trial: float
+
+    def folder(self, trial_id: str) -> TrialFolder:
+        """A trial's folder."""
+        return TrialFolder.of(self.root, trial_id)
+
+    def outcomes(self) -> dict[str, Outcome]:
+        """How the trials ended that have ended, by id."""
+        found = {each: self.folder(each).read_outcome() for each in self.trials}
+        return {trial_id: outcome for trial_id, outcome in found.items() if outcome is not None}
+
+
+class StudyCallback(Callback):  # type: ignore[misc]
+    """Hands what happens in Tune on to tracker, test stage and view.
+
+    A trial's outcome is written last: what has one is told in MLflow.
+    """
+
+    def __init__(
+        self, plan: StudyPlan, tracker: StudyTracker, stage: EvaluationStage, view: ProgressView
+    ) -> None:
+        self._plan, self._tracker, self._stage, self._view = plan, tracker, stage, view
+        self._reports: dict[str, dict[int, dict[str, float]]] = {}
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A trial starts, or starts again after a crash."""
+        assigned = _assignment(trial)
+        self._tracker.start_trial(assigned.trial_id, assigned.trial, trial_seed(assigned.trial_id))
+        self._reports.setdefault(assigned.trial_id, {})
+        self._view.progress.start(assigned.trial_id, assigned.trial.label)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A trial has validated, or says why it cannot go on."""
+        if keys.FAILURE in result:
+            return
+        trial_id = _assignment(trial).trial_id
+        report = {key: value for key, value in result.items() if keys.is_report(key)}
+        self._reports[trial_id][int(report[keys.STEP])] = report
+        self._tracker.log_report(trial_id, report)
+        self._view.progress.report(trial_id, report)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A trial is trained, or failed by itself."""
+        result, assigned = trial.last_result, _assignment(trial)
+        if keys.FAILURE in result:
+            self._fail(assigned, result[keys.FAILURE])
+            return
+        opened = {
+            name: int(result[keys.opened(name)]) for name in CRITERIA if keys.opened(name) in result
+        }
+        outcome = Outcome(
+            status=TRAINED,
+            reason=result[keys.STOP_REASON],
+            opened=opened,
+            steps=int(result[keys.STEP]),
+            wall_time_s=result[keys.WALL_TIME_S],
+        )
+        self._log_history(assigned.trial_id)
+        self._tracker.finish_trial(assigned.trial_id, stop_reason=outcome.reason, opened=opened)
+        self._plan.folder(assigned.trial_id).write_outcome(outcome)
+        self._stage.submit(assigned.trial_id, assigned.trial)
+        self._view.progress.end(assigned.trial_id, failed=False)
+        self._view.ended(assigned.trial.label, f"trained, {outcome.reason}")
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """A trial's process died once too often, or a bug struck."""
+        self._fail(_assignment(trial), f"{trial.error_file and trial.get_error()}")
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Take in the tests that are done."""
+        self.collect_tests()
+        self._view.refresh()
+
+    def collect_tests(self, *, wait: bool = False) -> None:
+        """Log the tests that are done; with `wait`, all that were submitted."""
+        for tested in self._stage.done(wait=wait):
+            self._log_test(tested)
+            self._view.refresh()
+
+    def _log_test(self, tested: Evaluated) -> None:
+        if tested.rows is None:
+            label = self._plan.trials[tested.trial_id].label
+            log.error("%s could not be tested: %s; --resume tests it again", label, tested.error)
+            return
+        metrics = aggregate_frames(pd.read_parquet(tested.rows))
+        self._tracker.log_test(tested.trial_id, metrics, tested.rows)
+        self._view.progress.tested += 1
+
+    def _fail(self, assigned: Assignment, reason: str) -> None:
+        steps = max(self._reports[assigned.trial_id], default=0)
+        self._log_history(assigned.trial_id)
+        self._tracker.fail_trial(assigned.trial_id, reason)
+        self._plan.folder(assigned.trial_id).write_outcome(
+            Outcome(status=FAILED, reason=reason, steps=steps)
+        )
+        self._view.progress.end(assigned.trial_id, failed=True)
+        self._view.ended(assigned.trial.label, f"failed: {reason.strip().splitlines()[-1]}")
+
+    def _log_history(self, trial_id: str) -> None:
+        reports = self._reports.pop(trial_id)
+        if reports:
+            path = self._plan.folder(trial_id).write_history(
+                pd.DataFrame([reports[step] for step in sorted(reports)])
+            )
+            self._tracker.log_artifact(trial_id, path)
+
+
+def _assignment(trial: Trial) -> Assignment:
+    assigned: Assignment = trial.config[keys.ASSIGNMENT]
+    return assigned
+
+
+def run_study(
+    plan: StudyPlan,
+    dataset: KneeDataset,
+    tracker: StudyTracker,
+    view: ProgressView,
+    interruption: Interruption,
+) -> None:
+    """Train and test what has not been; returns early if interrupted.
+
+    Ray must be running. Trials that have an outcome are left alone; one that was trained
+    and not tested is tested.
+    """
+    os.environ.update(_TUNE_SETTINGS)
+    shared = ray.put(dataset)
+    test_gpus = plan.gpus_per_trial * _TEST_SHARE
+    stage = EvaluationStage(plan.root, plan.budget, shared, gpus=test_gpus)
+    callback = StudyCallback(plan, tracker, stage, view)
+    outcomes = plan.outcomes()
+    for trial_id, outcome in outcomes.items():
+        if outcome.status == TRAINED and not tracker.is_tested(trial_id):
+            stage.submit(trial_id, plan.trials[trial_id])
+    left = [
+        Assignment(trial_id, trial)
+        for trial_id, trial in plan.trials.items()
+        if trial_id not in outcomes
+    ]
+    if left:
+        _train(plan, left, shared, callback, interruption, plan.gpus_per_trial - test_gpus)
+    if not interruption.requested:
+        callback.collect_tests(wait=True)
+
+
+def _train(
+    plan: StudyPlan,
+    left: list[Assignment],
+    dataset: "ray.ObjectRef[KneeDataset]",
+    callback: StudyCallback,
+    interruption: Interruption,
+    gpus: float,
+) -> None:
+    trainable = tune.with_parameters(
+        KneeTrial, dataset=dataset, budget=plan.budget, study=plan.root
+    )
+    tune.run(
+        tune.with_resources(trainable, {"CPU": plan.cpus_per_trial, "GPU": gpus}),
+        config={keys.ASSIGNMENT: tune.grid_search(left)},
+        stop=StudyStopper(plan.budget.stopping, plan.hardest_region, plan.budget.max_steps),
+        scheduler=PausingScheduler(interruption),
+        callbacks=[callback],
+        max_concurrent_trials=plan.max_concurrent,
+        checkpoint_config=CheckpointConfig(num_to_keep=1),
+        max_failures=_RETRIES,
+        reuse_actors=True,
+        raise_on_failed_trial=False,
+        storage_path=str(plan.root / "ray"),
+        trial_name_creator=lambda trial: _assignment(trial).trial.label,
+        trial_dirname_creator=lambda trial: _assignment(trial).trial_id,
+        verbose=0,
+    )
