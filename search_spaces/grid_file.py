@@ -1,7 +1,7 @@
 """The YAML form of a grid, and its problems in words."""
 
 from dataclasses import fields, is_dataclass
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -50,7 +50,6 @@ def _fits_losses(ratio: str, info: ValidationInfo) -> str:
 Network = Annotated[str, _valid_in_trial("network")]
 Loss = Annotated[str, _valid_in_trial("loss")]
 Ratio = Annotated[str, AfterValidator(_fits_losses)]
-InternalWeights = tuple[float, float] | Literal["balanced"]
 
 
 class Settings(BaseModel):
@@ -114,15 +113,15 @@ class GridFile(BaseModel):
     name: str | None = None
     description: str
     extends: str | None = None
-    only: Only | None = None
+    only: Only = Only()
     defaults: Settings = Settings()
     experiments: list[Experiment] = Field([], validate_default=True)
-    budget: Budget | None = None
+    budget: Budget
 
     @field_validator("only")
     @classmethod
-    def _narrows_something(cls, only: Only | None, info: ValidationInfo) -> Only | None:
-        if only is not None and info.data.get("extends", "") is None:
+    def _narrows_something(cls, only: Only, info: ValidationInfo) -> Only:
+        if info.data.get("extends", "") is None:
             raise ValueError("must come with extends, the grid to narrow")
         return only
 
@@ -157,6 +156,5 @@ def _siblings(loc: tuple[int | str, ...]) -> list[str]:
     """Fields of the class in which the path's last part was looked for."""
     kind: Any = GridFile
     for part in loc[:-1]:
-        inner = get_args(kind) if isinstance(part, int) else (get_type_hints(kind)[part],)
-        kind = next(arg for arg in (*get_args(inner[0]), *inner) if arg is not type(None))
+        kind = get_args(kind)[0] if isinstance(part, int) else get_type_hints(kind)[part]
     return [field.name for field in fields(kind)] if is_dataclass(kind) else [*kind.model_fields]

@@ -18,6 +18,8 @@ from tune_knee.config import LOSS_TERMS, PAPER_BUDGET, LossWeights, TrialConfig
 
 _SUFFIXES = (".yaml", ".yml")
 
+_Placed = tuple[str, TrialConfig]  # a trial, and what asks for it
+
 
 def grid_names() -> tuple[str, ...]:
     """Names of the grids that ship, in alphabetical order."""
@@ -59,18 +61,18 @@ def _load(source: Traversable, defaults: Mapping[str, Any], below: tuple[str, ..
     defaults = {**content.defaults.given(), **defaults}
     name = content.name or Path(source.name).stem
 
-    trials: dict[str, TrialConfig] = {}
+    trials: list[_Placed] = []
     if content.extends is not None:
         base = _extended(source, content, defaults, below)
         budget = merged(base.budget, budget)
-        trials = {f"extends, trial {i + 1}": trial for i, trial in enumerate(base.trials)}
+        trials += ((f"trial {i + 1} of {base.name}", each) for i, each in enumerate(base.trials))
     for i, experiment in enumerate(content.experiments):
-        trials |= _expanded(f"experiments[{i}]", experiment, defaults)
+        trials += _expanded(f"experiments[{i}]", experiment, defaults)
     _must_differ(source, trials)
     return Grid(
         name=name,
         description=content.description,
-        trials=tuple(trials.values()),
+        trials=tuple(trial for _, trial in trials),
         budget=budget,
     )
 
@@ -102,40 +104,40 @@ def _extended(
     except ValueError as error:
         _reject(source, [f"extends: {error}"])
     grid = _load(base, defaults, (*below, str(source)))
-    if content.only is None:
-        return grid
     try:
         return grid.narrowed(content.only.network, content.only.loss)
     except ValueError as error:
         _reject(source, [f"only: {error}"])
 
 
-def _expanded(
-    field: str, experiment: Experiment, defaults: Mapping[str, Any]
-) -> dict[str, TrialConfig]:
-    """Trials of an experiment by the field that asks for them: networks x losses x ratios."""
+def _expanded(field: str, experiment: Experiment, defaults: Mapping[str, Any]) -> list[_Placed]:
+    """Trials of an experiment: networks x losses x ratios."""
     settings = {**defaults, **experiment.given()}
-    trials = {}
+    trials = []
     for network, loss in product(experiment.network, experiment.loss):
         pure = len(LOSS_TERMS[loss]) == 1
         for i, ratio in enumerate(experiment.tau or ("1",) * pure):
-            trials[f"{field}.tau[{i}] ({network}, {loss})"] = TrialConfig(
+            trial = TrialConfig(
                 network=network,
                 loss=loss,
                 tau=LossWeights.parse(loss, ratio),
                 experiment=experiment.experiment,
                 **settings,
             )
+            trials.append((field if pure else f"{field}.tau[{i}]", trial))
     return trials
 
 
-def _must_differ(source: Traversable, trials: Mapping[str, TrialConfig]) -> None:
+def _must_differ(source: Traversable, trials: list[_Placed]) -> None:
     first: dict[TrialConfig, str] = {}
     problems = []
-    for field, trial in trials.items():
-        other = first.setdefault(replace(trial, experiment=None), field)
-        if other != field:
-            problems.append(f"{field}: must differ from {other}, both are {trial.label}")
+    for place, trial in trials:
+        parameters = replace(trial, experiment=None)
+        if parameters in first:
+            problems.append(
+                f"{place}: must differ from {first[parameters]}, both are {trial.label}"
+            )
+        first.setdefault(parameters, place)
     if problems:
         _reject(source, problems)
 

@@ -54,8 +54,9 @@ class SeriesCriterion:
 
     stopping: StoppingConfig
     max_steps: int
-    _held: dict[int, float] = field(default_factory=dict)  # val_iou; NaN where 1-3 did not hold
-    _opened: dict[str, int] = field(default_factory=dict)
+    # By step: val_iou of a validation, NaN where one of the first three did not hold.
+    _held: dict[int, float] = field(default_factory=dict, init=False)
+    _opened: dict[str, int] = field(default_factory=dict, init=False)
 
     def observe(self, step: int, train_loss: float, val_iou: float, hardest_iou: float) -> Decision:
         """Take in a validation and decide.
