@@ -1,11 +1,10 @@
 """The study's loss: dual-level weighted cross-entropy, Dice and boundary loss, mixed by τ."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,9 +27,7 @@ class LossTerms:
     boundary: Tensor | None
 
 
-def external_weights(
-    areas: NDArray[np.integer | np.floating] | Sequence[float],
-) -> NDArray[np.float64]:
+def external_weights(areas: ArrayLike) -> NDArray[np.float64]:
     """Weights of R regions from their areas in the training labels: small regions weigh more.
 
     With area share s_r = S_r / Σ S: e_r = (1 / s_r) / Σ (1 / s), so Σ e_r = 1 (the paper's
@@ -55,7 +52,7 @@ def external_weights(
     return np.asarray(inverse / inverse.sum())
 
 
-def internal_weights(areas_px: NDArray[np.integer], total_px: int) -> NDArray[np.float64]:
+def internal_weights(areas_px: NDArray[np.int64], total_px: int) -> NDArray[np.float64]:
     """Weights of (background, foreground) by inverse class frequency, per region: (R, 2).
 
     total / (2 · class pixels), so that both classes weigh alike in sum and the mean weight
@@ -83,11 +80,11 @@ class MixedLoss(nn.Module):
     Dice and boundary are 1 / R, or e_r with ``weights_in="all"``.
     """
 
-    external: Tensor
-    other: Tensor
-    internal: Tensor
+    ce_weights: Tensor  # e of the cross-entropy, (R,)
+    other_weights: Tensor  # u of Dice and boundary, (R,)
+    class_weights: Tensor  # (background, foreground) of each region, (R, 2)
 
-    def __init__(self, trial: TrialConfig, areas_px: NDArray[np.integer], total_px: int) -> None:
+    def __init__(self, trial: TrialConfig, areas_px: NDArray[np.int64], total_px: int) -> None:
         """Prepare the weights.
 
         Args:
@@ -108,9 +105,9 @@ class MixedLoss(nn.Module):
         else:
             internal = np.tile(np.array(trial.internal_weights), (regions, 1))
         for name, values in {
-            "external": external,
-            "other": external if trial.weights_in == "all" else equal,
-            "internal": internal,
+            "ce_weights": external,
+            "other_weights": external if trial.weights_in == "all" else equal,
+            "class_weights": internal,
         }.items():
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
 
@@ -134,21 +131,21 @@ class MixedLoss(nn.Module):
             return LossTerms(total=torch.stack(parts).sum(), **terms)
 
     def _cross_entropy(self, bce: Tensor, y: Tensor) -> Tensor:
-        background, foreground = self.internal[:, 0], self.internal[:, 1]
+        background, foreground = self.class_weights[:, 0], self.class_weights[:, 1]
         on_foreground = (bce * y).sum(_PIXELS)
         weighted = background * bce.sum(_PIXELS) + (foreground - background) * on_foreground
-        return (self.external * weighted).sum() * len(self.external) / bce.numel()
+        return (self.ce_weights * weighted).sum() * len(self.ce_weights) / bce.numel()
 
     def _dice(self, x: Tensor, y: Tensor) -> Tensor:
         p = torch.sigmoid(x)
         area = y.sum(_PIXELS)
         share = 2 * (p * y).sum(_PIXELS) / (p.sum(_PIXELS) + area).clamp_min(1e-7)
-        return (self.other * (1 - share) * (area > 0)).sum()
+        return (self.other_weights * (1 - share) * (area > 0)).sum()
 
     def _boundary(self, x: Tensor, y: Tensor, bce: Tensor) -> Tensor:
         kind = self.trial.boundary
         if kind == "balanced_bce":
-            return boundary.balanced_bce(bce, y, self.other)
+            return boundary.balanced_bce(bce, y, self.other_weights)
         if kind == "mmseg_1_2_1":
-            return boundary.mmseg_1_2_1(x, y, self.other)
-        return boundary.signed_distance(x, y, self.other)
+            return boundary.mmseg_1_2_1(x, y, self.other_weights)
+        return boundary.signed_distance(x, y, self.other_weights)

@@ -10,8 +10,12 @@ def lr_factor(step: int, max_steps: int, config: ScheduleConfig) -> float:
 
     Three stages over s = step / max_steps, continuous at both joints: a linear ramp from 0
     over the first `warmup_share`; then (1 - s)**power, the polynomial of the full horizon;
-    from `cosine_from_share` on, half a cosine from the value reached down to 0 at s = 1. Step 0
-    is before the first update, so a training asks for steps 1 to max_steps.
+    from `cosine_from_share` on, half a cosine from the value reached down to 0 at s = 1.
+
+    Args:
+        step: updates made before the one that uses this rate.
+        max_steps: updates of the whole training.
+        config: exponent and joints.
 
     Raises:
         ValueError: if step is outside [0, max_steps], or max_steps is below 1.

