@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -138,8 +139,13 @@ def write_dataset(
     masks: NDArray[np.uint8],
     frames: pd.DataFrame,
     regions: tuple[str, ...],
+    *,
+    extra: Mapping[str, pd.DataFrame] | None = None,
 ) -> KneeDataset:
     """Write a dataset folder: aside first, then renamed, so that none is ever half there.
+
+    Tables in `extra` are written beside it, each as <name>.parquet, and are no part of
+    the data's identity.
 
     Raises:
         ValueError: if `out` exists, there are more than `MAX_REGIONS` regions, or a name
@@ -164,6 +170,8 @@ def write_dataset(
         np.save(aside / "images.npy", images)
         np.save(aside / "masks.npy", masks)
         frames[list(FRAME_COLUMNS)].to_parquet(aside / "frames.parquet", index=False)
+        for name, table in (extra or {}).items():
+            table.to_parquet(aside / f"{name}.parquet", index=False)
         (aside / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")
         aside.rename(out)
     finally:

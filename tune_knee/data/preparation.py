@@ -1,0 +1,171 @@
+"""LabelMe folders to a dataset: crop, resize, rasterise, split, write."""
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from tune_knee.data.dataset import (
+    KneeDataset,
+    Split,
+    must_be_new,
+    must_be_regions,
+    write_dataset,
+)
+from tune_knee.data.problems import Problems
+from tune_knee.data.rendering import render_case
+from tune_knee.data.sources import LabelledFrame, find_frames, unlabelled_images
+from tune_knee.data.splitting import Shares, read_split, split_by_shares
+
+PAPER_REGIONS: Final = ("patella", "femur", "tibia", "patellar_tendon")
+PAPER_SHARES: Final = (0.665, 0.117, 0.218)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """How a source folder becomes a dataset.
+
+    Attributes:
+        size_px: side of the square frames.
+        regions: names in order; None takes the labels found, the paper's first, in its
+            order, then by name. With names given, any other label is an error.
+        case_from: see `find_frames`.
+        split: shares of training, validation and test, or a CSV file, see `read_split`.
+        seed: of the shuffle of cases.
+    """
+
+    size_px: int = 512
+    regions: tuple[str, ...] | None = None
+    case_from: str | None = None
+    split: Shares | Path = PAPER_SHARES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size_px < 1:
+            raise ValueError(f"size_px must be positive, got size_px={self.size_px}")
+        if self.regions is not None:
+            must_be_regions(self.regions)
+
+
+def prepare(src: Path, out: Path, preparation: Preparation) -> KneeDataset:
+    """Make a dataset folder of LabelMe files and their images.
+
+    The largest square about a frame's centre is resized by area averaging; a pixel
+    belongs to a shape that covers at least half of it. Side and pixel spacing of the
+    frames stay unknown: LabelMe files do not tell them.
+
+    Raises:
+        ValueError: if `out` exists, or with all problems of the source, one line each.
+    """
+    must_be_new(out)
+    problems = Problems()
+    frames = find_frames(src, preparation.case_from, problems)
+    regions = _regions(frames, preparation.regions, problems)
+    split = _split(frames, preparation, problems)
+    _must_be_trained(frames, regions, split, problems)
+    shape = (len(frames), preparation.size_px, preparation.size_px)
+    images, masks = np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.uint8)
+    hashes: list[str] = []
+    with tqdm(total=len(frames), desc="reading frames", unit="frame") as progress:
+        for _, group in groupby(frames, key=lambda frame: frame.case):
+            case = list(group)
+            rendered = render_case(case, regions, preparation.size_px, problems)
+            if rendered is not None:
+                images[len(hashes) : len(hashes) + len(case)] = rendered.images
+                masks[len(hashes) : len(hashes) + len(case)] = rendered.masks
+                hashes += rendered.content_hashes
+            progress.update(len(case))
+    problems.raise_if_any(src)
+    _warn_of_sources(src, frames)
+    return write_dataset(out, images, masks, _frame_table(frames, split, hashes), regions)
+
+
+def _regions(
+    frames: list[LabelledFrame], wanted: tuple[str, ...] | None, problems: Problems
+) -> tuple[str, ...]:
+    labels = {label for frame in frames for label in frame.annotation.labels}
+    if wanted is None:
+        paper = [region for region in PAPER_REGIONS if region in labels]
+        regions = (*paper, *sorted(labels.difference(paper)))
+        try:
+            must_be_regions(regions)
+        except ValueError as error:
+            problems.lines.append(f"labels: {error}; or choose with --regions")
+        return regions
+    for frame in frames:
+        for label in sorted(set(frame.annotation.labels).difference(wanted)):
+            must = f"a label must be one of {', '.join(wanted)}"
+            mend = "rename or delete it, or add it to --regions"
+            problems.add(frame.source, must, got=f"unknown label {label}", mend=mend)
+    return wanted
+
+
+def _split(
+    frames: list[LabelledFrame], preparation: Preparation, problems: Problems
+) -> dict[str, Split]:
+    frames_by_case = Counter(frame.case for frame in frames)
+    if isinstance(preparation.split, Path):
+        return read_split(preparation.split, set(frames_by_case), problems)
+    try:
+        return split_by_shares(frames_by_case, preparation.split, preparation.seed)
+    except ValueError as error:
+        problems.lines.append(f"split: {error}")
+        return {}
+
+
+def _must_be_trained(
+    frames: list[LabelledFrame],
+    regions: tuple[str, ...],
+    split: dict[str, Split],
+    problems: Problems,
+) -> None:
+    training = [frame for frame in frames if split.get(frame.case) == "train"]
+    if not training:
+        return  # an empty split is a problem already
+    trained = {label for frame in training for label in frame.annotation.labels}
+    for region in regions:
+        if region not in trained:
+            problems.add(
+                f"region {region}",
+                "must be labelled in a training frame",
+                got=f"none of {len(training)}",
+                mend="label it, split otherwise, or leave it out with --regions",
+            )
+
+
+def _warn_of_sources(src: Path, frames: list[LabelledFrame]) -> None:
+    if unlabelled := unlabelled_images(src, frames):
+        _log.warning(
+            "%d images without a JSON are left out, e.g. %s", len(unlabelled), unlabelled[0]
+        )
+    if embedded := sum(frame.image_path is None for frame in frames):
+        _log.warning(
+            "%d images are absent and come from imageData, which LabelMe keeps as lossy 8-bit "
+            "JPEG where the image was neither PNG nor JPEG",
+            embedded,
+        )
+
+
+def _frame_table(
+    frames: list[LabelledFrame], split: dict[str, Split], content_hashes: list[str]
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "case": [frame.case for frame in frames],
+            "frame": [frame.frame for frame in frames],
+            "split": [split[frame.case] for frame in frames],
+            "side": "",
+            "spacing_mm": np.nan,
+            "spacing_source": "",
+            "source": [frame.source for frame in frames],
+            "content_hash": content_hashes,
+        }
+    )
