@@ -48,7 +48,7 @@ BEST_STEP: Final = "best/step"
 TEST_SCORE: Final = "test/score"
 
 FAILURE: Final = "failure"  # instead of a report: why the trial cannot go on
-ASSIGNMENT: Final = "assignment"  # what Tune's config holds: a trial and its id
+TRIAL_ID: Final = "trial_id"  # what Tune's config holds
 
 STOP_REASON: Final = "stop/reason"  # in the last report only, with `opened`
 
@@ -76,7 +76,8 @@ TEST_FRAMES: Final = "test_frames.parquet"
 HISTORY: Final = "history.parquet"
 FAILURE_TEXT: Final = "failure.txt"
 
-# Columns of TEST_FRAMES: one row per frame and region.
+# Columns of TEST_FRAMES, one row per frame and region, and of the tables made from it.
+TRIAL: Final = "trial"
 CASE: Final = "case"
 FRAME: Final = "frame"
 REGION: Final = "region"

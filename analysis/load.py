@@ -1,0 +1,218 @@
+"""A study out of MLflow: the only reader of MLflow."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.utils import get_results_from_paginated_fn
+from pydantic import TypeAdapter
+from tqdm import tqdm
+
+from analysis.aggregate import MEANS
+from tune_knee import keys
+from tune_knee.config import Budget
+
+log = logging.getLogger(__name__)
+
+RUN_ID: Final = "run_id"
+LABEL: Final = "label"
+STATUS: Final = "status"
+STOP_REASON: Final = "stop_reason"
+FAILURE: Final = "failure"
+_PAGE: Final = 1000
+_SQLITE: Final = "sqlite:///"
+_NUMBERS: Final = (keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY, keys.SEED)
+_TEXTS: Final = (keys.NETWORK, keys.LOSS, keys.BOUNDARY, keys.INTERNAL_WEIGHTS, keys.WEIGHTS_IN)
+_LATEST: Final = (
+    keys.STEP,
+    keys.WALL_TIME_S,
+    keys.BEST_STEP,
+    keys.BEST_IOU,
+    keys.BEST_OVERLAP,
+    keys.BEST_DISTANCE_PX,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What MLflow knows of a study.
+
+    Attributes:
+        tracking_uri: where it was found.
+        name: of the study; several may bear it.
+        study_id: its own.
+        run_id: the study's run in MLflow.
+        budget: what every trial could spend.
+        fingerprint: the dataset's identity.
+        regions: their names, in the dataset's order.
+        trials: a row per trial, in the order they started: trial, run_id, label, status
+            (`keys.STATUS_TESTED` where it is done), the parameters by their names,
+            stop_reason, failure, step, wall_time_s, best/step, best/iou, ... (NaN where
+            there is none).
+        tests: a row per tested trial and region: trial, region, network, loss, the six
+            metrics' means, overlap, distance_px, missed_frames.
+    """
+
+    tracking_uri: str
+    name: str
+    study_id: str
+    run_id: str
+    budget: Budget
+    fingerprint: str
+    regions: tuple[str, ...]
+    trials: pd.DataFrame
+    tests: pd.DataFrame
+
+
+def load_study(tracking_uri: str, study: str) -> Study:
+    """Read a study, finished or still running, in a few queries.
+
+    Args:
+        tracking_uri: MLflow's store or server.
+        study: a name, or a study id where several studies bear one name.
+
+    Raises:
+        ValueError: if there is no such store or study, several have the name, or none of
+            its trials is tested yet.
+    """
+    client = _client(tracking_uri)
+    parent = _find_parent(client, tracking_uri, study)
+    tags = parent.data.tags
+    study_id, regions = tags[keys.TAG_STUDY_ID], tuple(tags[keys.TAG_REGIONS].split(","))
+    where = f"tags.`{keys.TAG_STUDY_ID}` = '{study_id}' AND {_is(keys.KIND_TRIAL)}"
+    runs = _search(client, [parent.info.experiment_id], where)
+    tested = [run for run in runs if run.data.tags[keys.TAG_STATUS] == keys.STATUS_TESTED]
+    if not tested:
+        raise ValueError(
+            f"at least one trial must be tested, got {len(runs)} trials, none tested, in "
+            f"study={study}; wait for the first, or resume the study"
+        )
+    return Study(
+        tracking_uri=tracking_uri,
+        name=tags[keys.TAG_STUDY],
+        study_id=study_id,
+        run_id=parent.info.run_id,
+        budget=TypeAdapter(Budget).validate_json(parent.data.params[keys.BUDGET]),
+        fingerprint=tags[keys.TAG_FINGERPRINT],
+        regions=regions,
+        trials=pd.DataFrame([_trial_row(run) for run in runs]).convert_dtypes(
+            convert_string=False, convert_floating=False
+        ),
+        tests=pd.DataFrame([_test_row(run, region) for run in tested for region in regions]),
+    )
+
+
+def load_frames(study: Study) -> pd.DataFrame:
+    """Per-frame metrics of all tested trials: trial, case, frame, region, six metrics."""
+    client = _client(study.tracking_uri)
+    tested = study.trials[study.trials[STATUS] == keys.STATUS_TESTED]
+    tables = []
+    with TemporaryDirectory() as folder:
+        for trial, run_id in tqdm(
+            zip(tested[keys.TRIAL], tested[RUN_ID], strict=True),
+            total=len(tested),
+            desc="loading frames",
+            unit="trial",
+            disable=None,
+        ):
+            target = Path(folder, run_id)
+            target.mkdir()
+            path = client.download_artifacts(run_id, keys.TEST_FRAMES, str(target))
+            rows = pd.read_parquet(path)
+            rows.insert(0, keys.TRIAL, trial)
+            tables.append(rows)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _client(tracking_uri: str) -> MlflowClient:
+    database = Path(tracking_uri.removeprefix(_SQLITE))
+    if tracking_uri.startswith(_SQLITE) and not database.is_file():
+        # MLflow would make an empty one.
+        raise ValueError(
+            f"tracking_uri must name an existing store, got tracking_uri={tracking_uri}; "
+            "a study's own store is <out>/mlflow.db"
+        )
+    return MlflowClient(tracking_uri)
+
+
+def _find_parent(client: MlflowClient, tracking_uri: str, study: str) -> Run:
+    experiments: list[str] = [
+        experiment.experiment_id
+        for experiment in get_results_from_paginated_fn(  # type: ignore[no-untyped-call]
+            lambda number, token: client.search_experiments(max_results=number, page_token=token),
+            max_results_per_page=_PAGE,
+        )
+    ]
+    parents = _search(client, experiments, _is(keys.KIND_STUDY))
+    names = [(run.data.tags[keys.TAG_STUDY], run.data.tags[keys.TAG_STUDY_ID]) for run in parents]
+    found = [run for run, known in zip(parents, names, strict=True) if study in known]
+    if not found:
+        there = ", ".join(sorted({name for name, _ in names})) or "no study"
+        raise ValueError(
+            f"study must be one of those in {tracking_uri} ({there}), got study={study}"
+        )
+    if len(found) > 1:
+        ids = ", ".join(
+            f"{run.data.tags[keys.TAG_STUDY_ID]} of {_when(run):%Y-%m-%d %H:%M}" for run in found
+        )
+        raise ValueError(
+            f"study must name one study, got study={study}, which {len(found)} bear; "
+            f"name one by its id: {ids} (UTC)"
+        )
+    return found[0]
+
+
+def _search(client: MlflowClient, experiment_ids: Sequence[str], where: str) -> list[Run]:
+    runs: list[Run] = get_results_from_paginated_fn(  # type: ignore[no-untyped-call]
+        lambda number, token: client.search_runs(
+            list(experiment_ids),
+            where,
+            max_results=number,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        ),
+        max_results_per_page=_PAGE,
+    )
+    return runs
+
+
+def _is(kind: str) -> str:
+    return f"tags.`{keys.TAG_KIND}` = '{kind}'"
+
+
+def _when(run: Run) -> datetime:
+    return datetime.fromtimestamp(run.info.start_time / 1000, UTC)
+
+
+def _trial_row(run: Run) -> dict[str, object]:
+    tags, params, metrics = run.data.tags, run.data.params, run.data.metrics
+    return {
+        keys.TRIAL: tags[keys.TAG_TRIAL],
+        RUN_ID: run.info.run_id,
+        LABEL: run.info.run_name,
+        STATUS: tags[keys.TAG_STATUS],
+        keys.EXPERIMENT: int(params[keys.EXPERIMENT]) if keys.EXPERIMENT in params else None,
+        **{name: params[name] for name in _TEXTS},
+        **{name: float(params[name]) for name in _NUMBERS},
+        keys.PRETRAINED: params[keys.PRETRAINED] == str(True),
+        STOP_REASON: tags.get(keys.TAG_STOP_REASON),
+        FAILURE: tags.get(keys.TAG_FAILURE),
+        **{name: metrics.get(name, float("nan")) for name in _LATEST},
+    }
+
+
+def _test_row(run: Run, region: str) -> dict[str, object]:
+    return {
+        keys.TRIAL: run.data.tags[keys.TAG_TRIAL],
+        keys.REGION: region,
+        keys.NETWORK: run.data.params[keys.NETWORK],
+        keys.LOSS: run.data.params[keys.LOSS],
+        **{name: run.data.metrics[keys.test(region, name)] for name in MEANS},
+    }
