@@ -4,6 +4,7 @@ Plain Python on `MlflowClient`: nothing global, no active run, no Ray. The drive
 """
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,7 @@ from tune_knee.tracking_store import find_runs, open_experiment
 _FLUSH_AFTER_S: Final = 2.0
 _FLUSH_AT_POINTS: Final = 1000
 _RUNNING: Final = "RUNNING"
+_REGION_NAME: Final = re.compile(r"[\w. -]+")
 
 
 def headline_series(regions: Sequence[str]) -> tuple[str, ...]:
@@ -80,8 +82,8 @@ class StudyTracker:
         manifest: what else defines the study, shown as parameters of the parent run.
 
     Raises:
-        ValueError: if the experiment was deleted, or if the study was tracked with
-            another dataset or budget.
+        ValueError: if the experiment was deleted, the study was tracked with another
+            dataset or budget, or MLflow has no metric of a region's name.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class StudyTracker:
         artifact_root: Path | None,
         manifest: Mapping[str, str],
     ) -> None:
+        _require_names(regions)
         self._client = MlflowClient(tracking_uri)
         self._study, self._study_id = study, study_id
         self._headline = headline_series(regions)
@@ -270,6 +273,15 @@ def _fitting(reports: Sequence[Sequence[Metric]]) -> int:
     """How many of the first reports MLflow takes in one call, whole."""
     sizes = accumulate(len(report) for report in reports)
     return sum(size <= MAX_METRICS_PER_BATCH for size in sizes)
+
+
+def _require_names(regions: Sequence[str]) -> None:
+    for region in regions:
+        if not _REGION_NAME.fullmatch(region):
+            raise ValueError(
+                "a region's name must consist of letters, digits, spaces and '_.-', "
+                f"got region={region!r}; MLflow names metrics after it"
+            )
 
 
 def _now_ms() -> int:
