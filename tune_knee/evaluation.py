@@ -71,9 +71,11 @@ def aggregate_frames(frames: pd.DataFrame) -> dict[str, float]:
 def evaluate_trial(
     study: Path, trial_id: str, trial: TrialConfig, budget: Budget, dataset: KneeDataset
 ) -> Path:
-    """Test a trained trial's best weights; the rows go to its folder as Parquet."""
-    torch.set_num_threads(1)
+    """Test a trained trial's best weights, once; the rows go to its folder as Parquet."""
     folder = TrialFolder.of(study, trial_id)
+    if folder.frames_path.is_file():
+        return folder.frames_path
+    torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build_network(trial.network, regions=len(dataset.regions), width=budget.width)
     _, weights = folder.load_best()

@@ -14,7 +14,7 @@ from tune_knee.config import BUDGETS, Budget
 from tune_knee.data.dataset import KneeDataset, open_dataset
 from tune_knee.data.phantom import make_phantom
 from tune_knee.manifest import FILE_NAME, Manifest
-from tune_knee.tracking import sqlite_uri
+from tune_knee.tracking_store import require_reachable, sqlite_uri
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def check(manifest: Manifest, out: Path, dataset: KneeDataset) -> None:
     }
     needed = preflight.disk_needed(left, manifest.budget, len(dataset.regions))
     preflight.check_disk(out, needed)
-    preflight.check_tracking(manifest.tracking_uri)
+    require_reachable(manifest.tracking_uri)
 
 
 def open_study(arguments: Arguments, console: Console) -> OpenedStudy:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
 from tune_knee.config import Budget, StoppingConfig, TrialConfig
 from tune_knee.data.dataset import KneeDataset
@@ -79,21 +77,6 @@ def check_disk(out: Path, needed: int) -> None:
             f"the disk of --out must have {needed / 2**30:.1f} GiB free for checkpoints, "
             f"got {free / 2**30:.1f} GiB at {out}; free some, or name another --out"
         )
-
-
-def check_tracking(tracking_uri: str) -> None:
-    """MLflow answers.
-
-    Raises:
-        ValueError: else.
-    """
-    try:
-        MlflowClient(tracking_uri).search_experiments(max_results=1)
-    except MlflowException as error:
-        raise ValueError(
-            f"MLflow must answer, got tracking_uri={tracking_uri}: "
-            f"{str(error).splitlines()[0]}; start the server, or leave --tracking-uri out"
-        ) from error
 
 
 def check_resources(

@@ -1,7 +1,6 @@
 """Run a study: ``python -m tune_knee.run --grid paper``. The composition root."""
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Final
 
 import ray
 from rich.console import Console
-from rich.table import Table
 
-from analysis.aggregate import aggregate_study
+from analysis.console import ranking_table
 from analysis.load import load_study
+from analysis.ranking import score_metrics, score_trials
 from tune_knee import preflight
 from tune_knee.cli import Arguments, parse
 from tune_knee.dry_run import dry_run
@@ -20,11 +19,13 @@ from tune_knee.interruption import Interruption
 from tune_knee.opening import OpenedStudy, open_study, resume_command
 from tune_knee.progress import ProgressView, StudyProgress
 from tune_knee.study import StudyPlan, run_study
+from tune_knee.summary import announce, mlflow_command
 from tune_knee.tracking import StudyTracker
 from tune_knee.trial_folder import FAILED, TRAINED
 
 log = logging.getLogger("tune_knee")
 
+_PLAIN_WIDTH: Final = 120  # where no terminal has a width
 _INTERRUPTED: Final = 130  # exit status after Ctrl-C, as shells have it
 
 
@@ -58,28 +59,11 @@ def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:
     )
 
 
-def announce(opened: OpenedStudy, plan: StudyPlan, dashboard: str, console: Console) -> None:
-    """One block that says what will run, and where to watch it."""
-    manifest, frames = opened.manifest, opened.dataset.frames
-    budget, splits = manifest.budget, frames["split"].value_counts()
-    done = plan.outcomes()
-    rows = Table.grid(padding=(0, 2))
-    rows.add_row("study", f"{manifest.study}: {len(manifest.trials)} trials of grid "
-                 f"{manifest.grid}, {len(done)} done before")  # fmt: skip
-    rows.add_row("budget", f"{budget.name}: {budget.image_size_px} px, width {budget.width:g}, at "
-                 f"most {budget.max_steps:,} steps, validated every {budget.evaluation_interval}")  # fmt: skip
-    rows.add_row("data", f"{manifest.data}: {len(frames):,} frames of {frames['case'].nunique()} "
-                 f"cases, {splits['train']}/{splits['validation']}/{splits['test']}; "
-                 f"{', '.join(opened.dataset.regions)}")  # fmt: skip
-    gpu = f"{plan.gpus_per_trial:g} GPU" if plan.gpus_per_trial else "1 CPU"
-    rows.add_row("device", f"{plan.max_concurrent} trials at a time, {gpu} each")
-    rows.add_row("MLflow", f"mlflow ui --backend-store-uri {manifest.tracking_uri}"
-                 if "://" in manifest.tracking_uri and not manifest.tracking_uri.startswith("http")
-                 else manifest.tracking_uri)  # fmt: skip
-    rows.add_row("dashboard", f"http://{dashboard}, token: ray get-auth-token")
-    rows.add_row("logs", f"{opened.out / 'study.log'}, {opened.out / 'trials'}/*/train.log")
-    rows.add_row("stop", "Ctrl-C once saves and ends; go on with the same command and --resume")
-    console.print(rows, soft_wrap=True)
+def quieten_libraries() -> None:
+    """What libraries log goes where our own log goes, past handlers of their own."""
+    for name in ("ray", "mlflow", "alembic"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
 
 
 def log_to(path: Path, console: Console) -> None:
@@ -108,6 +92,8 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
             if outcome.status == FAILED:
                 plan.folder(trial_id).forget_outcome()
     announce(opened, plan, dashboard, console)
+    is_server = manifest.tracking_uri.startswith("http")
+    artifacts = None if is_server else opened.out / "mlartifacts"
     tracker = StudyTracker(
         manifest.tracking_uri,
         manifest.study,
@@ -115,7 +101,7 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
         budget=manifest.budget,
         fingerprint=manifest.fingerprint,
         regions=opened.dataset.regions,
-        artifact_root=opened.out / "mlartifacts",
+        artifact_root=artifacts,
         manifest={"grid": manifest.grid, "data": str(manifest.data)},
     )
     statuses = [outcome.status for outcome in plan.outcomes().values()]
@@ -139,13 +125,23 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
 
 
 def rank(opened: OpenedStudy, tracker: StudyTracker, console: Console) -> None:
-    """Score what is tested, write the scores to MLflow, and print the ranking."""
+    """Score what is tested, write the scores to MLflow, and print the ranking.
+
+    Raises:
+        ValueError: if no trial is tested.
+    """
+    manifest = opened.manifest
+    study = load_study(manifest.tracking_uri, manifest.study_id)
+    tracker.log_scores(score_metrics(score_trials(study.tests)))
+    console.print(ranking_table(study))
+    console.print(f"MLflow: {mlflow_command(manifest.tracking_uri)}", soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     asked = parse(arguments)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    quieten_libraries()
     try:
         if asked.dry_run:
             dry_run(asked, console)

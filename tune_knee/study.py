@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from tune_knee.interruption import Interruption, PausingScheduler
 from tune_knee.progress import ProgressView
 from tune_knee.stoppers import CRITERIA, StudyStopper
 from tune_knee.tracking import StudyTracker
-from tune_knee.trainable import Assignment, KneeTrial
+from tune_knee.trainable import KneeTrial
 from tune_knee.trial_folder import FAILED, TRAINED, Outcome, TrialFolder
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ _TEST_SHARE: Final = 0.1
 _TUNE_SETTINGS: Final = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # `Interruption` has it
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # MLflow and Parquet hold every result
+    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: no tables of Tune's own
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
@@ -86,10 +87,7 @@ class StudyCallback(Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial starts, or starts again after a crash."""
-        assigned = _assignment(trial)
-        self._tracker.start_trial(assigned.trial_id, assigned.trial, trial_seed(assigned.trial_id))
-        self._reports.setdefault(assigned.trial_id, {})
-        self._view.progress.start(assigned.trial_id, assigned.trial.label)
+        self._begin(_trial_id(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -97,7 +95,7 @@ class StudyCallback(Callback):  # type: ignore[misc]
         """A trial has validated, or says why it cannot go on."""
         if keys.FAILURE in result:
             return
-        trial_id = _assignment(trial).trial_id
+        trial_id = _trial_id(trial)
         report = {key: value for key, value in result.items() if keys.is_report(key)}
         self._reports[trial_id][int(report[keys.STEP])] = report
         self._tracker.log_report(trial_id, report)
@@ -107,9 +105,9 @@ class StudyCallback(Callback):  # type: ignore[misc]
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """A trial is trained, or failed by itself."""
-        result, assigned = trial.last_result, _assignment(trial)
+        result, trial_id = trial.last_result, _trial_id(trial)
         if keys.FAILURE in result:
-            self._fail(assigned, result[keys.FAILURE])
+            self._fail(trial_id, result[keys.FAILURE])
             return
         opened = {
             name: int(result[keys.opened(name)]) for name in CRITERIA if keys.opened(name) in result
@@ -121,18 +119,19 @@ class StudyCallback(Callback):  # type: ignore[misc]
             steps=int(result[keys.STEP]),
             wall_time_s=result[keys.WALL_TIME_S],
         )
-        self._log_history(assigned.trial_id)
-        self._tracker.finish_trial(assigned.trial_id, stop_reason=outcome.reason, opened=opened)
-        self._plan.folder(assigned.trial_id).write_outcome(outcome)
-        self._stage.submit(assigned.trial_id, assigned.trial)
-        self._view.progress.end(assigned.trial_id, failed=False)
-        self._view.ended(assigned.trial.label, f"trained, {outcome.reason}")
+        self._log_history(trial_id)
+        self._tracker.finish_trial(trial_id, stop_reason=outcome.reason, opened=opened)
+        self._plan.folder(trial_id).write_outcome(outcome)
+        self._stage.submit(trial_id, self._plan.trials[trial_id])
+        self._view.progress.end(trial_id, failed=False)
+        self._view.ended(self._plan.trials[trial_id].label, f"trained, {outcome.reason}")
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """A trial's process died once too often, or a bug struck."""
-        self._fail(_assignment(trial), f"{trial.error_file and trial.get_error()}")
+        """A trial's process died once too often, or never came up."""
+        self._begin(_trial_id(trial))
+        self._fail(_trial_id(trial), f"its process failed: {trial.get_error()}")
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Take in the tests that are done."""
@@ -152,17 +151,28 @@ class StudyCallback(Callback):  # type: ignore[misc]
             return
         metrics = aggregate_frames(pd.read_parquet(tested.rows))
         self._tracker.log_test(tested.trial_id, metrics, tested.rows)
+        folder = self._plan.folder(tested.trial_id)
+        outcome = folder.read_outcome()
+        assert outcome is not None, "only trained trials are tested"
+        folder.write_outcome(replace(outcome, tested=True))
         self._view.progress.tested += 1
 
-    def _fail(self, assigned: Assignment, reason: str) -> None:
-        steps = max(self._reports[assigned.trial_id], default=0)
-        self._log_history(assigned.trial_id)
-        self._tracker.fail_trial(assigned.trial_id, reason)
-        self._plan.folder(assigned.trial_id).write_outcome(
+    def _begin(self, trial_id: str) -> None:
+        config = self._plan.trials[trial_id]
+        self._tracker.start_trial(trial_id, config, trial_seed(trial_id))
+        self._reports.setdefault(trial_id, {})
+        self._view.progress.start(trial_id, config.label)
+
+    def _fail(self, trial_id: str, reason: str) -> None:
+        steps = max(self._reports[trial_id], default=0)
+        self._log_history(trial_id)
+        self._tracker.fail_trial(trial_id, reason)
+        self._plan.folder(trial_id).write_outcome(
             Outcome(status=FAILED, reason=reason, steps=steps)
         )
-        self._view.progress.end(assigned.trial_id, failed=True)
-        self._view.ended(assigned.trial.label, f"failed: {reason.strip().splitlines()[-1]}")
+        self._view.progress.end(trial_id, failed=True)
+        last_line = reason.strip().splitlines()[-1]
+        self._view.ended(self._plan.trials[trial_id].label, f"failed: {last_line}")
 
     def _log_history(self, trial_id: str) -> None:
         reports = self._reports.pop(trial_id)
@@ -173,9 +183,9 @@ class StudyCallback(Callback):  # type: ignore[misc]
             self._tracker.log_artifact(trial_id, path)
 
 
-def _assignment(trial: Trial) -> Assignment:
-    assigned: Assignment = trial.config[keys.ASSIGNMENT]
-    return assigned
+def _trial_id(trial: Trial) -> str:
+    """Our id of a Tune trial; Tune's own is another one every session."""
+    return str(trial.config[keys.TRIAL_ID])
 
 
 def run_study(
@@ -197,13 +207,9 @@ def run_study(
     callback = StudyCallback(plan, tracker, stage, view)
     outcomes = plan.outcomes()
     for trial_id, outcome in outcomes.items():
-        if outcome.status == TRAINED and not tracker.is_tested(trial_id):
+        if outcome.status == TRAINED and not outcome.tested:
             stage.submit(trial_id, plan.trials[trial_id])
-    left = [
-        Assignment(trial_id, trial)
-        for trial_id, trial in plan.trials.items()
-        if trial_id not in outcomes
-    ]
+    left = [trial_id for trial_id in plan.trials if trial_id not in outcomes]
     if left:
         _train(plan, left, shared, callback, interruption, plan.gpus_per_trial - test_gpus)
     if not interruption.requested:
@@ -212,18 +218,18 @@ def run_study(
 
 def _train(
     plan: StudyPlan,
-    left: list[Assignment],
+    left: list[str],
     dataset: "ray.ObjectRef[KneeDataset]",
     callback: StudyCallback,
     interruption: Interruption,
     gpus: float,
 ) -> None:
     trainable = tune.with_parameters(
-        KneeTrial, dataset=dataset, budget=plan.budget, study=plan.root
+        KneeTrial, trials=plan.trials, dataset=dataset, budget=plan.budget, study=plan.root
     )
     tune.run(
         tune.with_resources(trainable, {"CPU": plan.cpus_per_trial, "GPU": gpus}),
-        config={keys.ASSIGNMENT: tune.grid_search(left)},
+        config={keys.TRIAL_ID: tune.grid_search(left)},
         stop=StudyStopper(plan.budget.stopping, plan.hardest_region, plan.budget.max_steps),
         scheduler=PausingScheduler(interruption),
         callbacks=[callback],
@@ -233,7 +239,7 @@ def _train(
         reuse_actors=True,
         raise_on_failed_trial=False,
         storage_path=str(plan.root / "ray"),
-        trial_name_creator=lambda trial: _assignment(trial).trial.label,
-        trial_dirname_creator=lambda trial: _assignment(trial).trial_id,
+        trial_name_creator=lambda trial: plan.trials[_trial_id(trial)].label,
+        trial_dirname_creator=lambda trial: _trial_id(trial),
         verbose=0,
     )

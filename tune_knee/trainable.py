@@ -6,11 +6,9 @@ state remembers, then trains on: Tune, stopper and tracker see one gapless histo
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import ray
 import torch
 from ray import tune
 from ray.tune.result import DONE
@@ -25,14 +23,6 @@ from tune_knee.trial_folder import TrialFolder
 _FAILURES: Final = (NonFiniteLossError, torch.OutOfMemoryError, MemoryError, OSError, ValueError)
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """What a process is to train."""
-
-    trial_id: str
-    trial: TrialConfig
-
-
 class KneeTrial(tune.Trainable):  # type: ignore[misc]
     """Trains the assigned trial and reports after every validation."""
 
@@ -40,14 +30,15 @@ class KneeTrial(tune.Trainable):  # type: ignore[misc]
         self,
         config: dict[str, Any],
         *,
-        dataset: "ray.ObjectRef[KneeDataset]",
+        trials: dict[str, TrialConfig],
+        dataset: KneeDataset,
         budget: Budget,
         study: Path,
     ) -> None:
         """Called by Tune once a process; all trials of a node share one copy of the data."""
         torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
-        self._dataset: KneeDataset = ray.get(dataset)
-        self._budget, self._study = budget, study
+        self._dataset = dataset
+        self._trials, self._budget, self._study = trials, budget, study
         self._open(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -56,8 +47,8 @@ class KneeTrial(tune.Trainable):  # type: ignore[misc]
         return True
 
     def _open(self, config: dict[str, Any]) -> None:
-        self._assigned: Assignment = config[keys.ASSIGNMENT]
-        self._folder = TrialFolder.of(self._study, self._assigned.trial_id)
+        self._trial_id: str = config[keys.TRIAL_ID]
+        self._folder = TrialFolder.of(self._study, self._trial_id)
         self._folder.log_here()
         self._trainer: Trainer | None = None
         self._replay: list[Report] = []
@@ -78,10 +69,10 @@ class KneeTrial(tune.Trainable):  # type: ignore[misc]
     def _start(self) -> Trainer:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         trainer = Trainer(
-            self._assigned.trial,
+            self._trials[self._trial_id],
             self._budget,
             self._dataset,
-            seed=trial_seed(self._assigned.trial_id),
+            seed=trial_seed(self._trial_id),
             device=device,
         )
         state = self._folder.load_state()

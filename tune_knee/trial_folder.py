@@ -35,6 +35,7 @@ class Outcome:
         opened: step at which each stopping criterion first held.
         steps: optimizer steps taken.
         wall_time_s: time it trained and validated.
+        tested: its test is in MLflow.
     """
 
     status: str
@@ -42,6 +43,7 @@ class Outcome:
     opened: Mapping[str, int] = field(default_factory=dict)
     steps: int = 0
     wall_time_s: float = 0.0
+    tested: bool = False
 
 
 class TrialFolder:

@@ -1,0 +1,39 @@
+"""The block that says what will run, before it runs."""
+
+from rich.console import Console
+from rich.table import Table
+
+from tune_knee.opening import OpenedStudy
+from tune_knee.study import StudyPlan
+
+
+def mlflow_command(tracking_uri: str) -> str:
+    """How to see the results in a browser: a server's address, or what starts one."""
+    if tracking_uri.startswith("http"):
+        return tracking_uri
+    return f"mlflow ui --backend-store-uri {tracking_uri}"
+
+
+def announce(opened: OpenedStudy, plan: StudyPlan, dashboard: str, console: Console) -> None:
+    """Say what will run, on what, and where to watch it."""
+    manifest, dataset = opened.manifest, opened.dataset
+    budget, splits = manifest.budget, dataset.frames["split"].value_counts()
+    share = f"{plan.gpus_per_trial:g} GPU" if plan.gpus_per_trial else "1 CPU"
+    lines = {
+        "study": f"{manifest.study}: {len(plan.trials)} trials of grid {manifest.grid}, "
+        f"{len(plan.outcomes())} of them done before",
+        "budget": f"{budget.name}: {budget.image_size_px} px, width {budget.width:g}, at most "
+        f"{budget.max_steps:,} steps, validated every {budget.evaluation_interval}",
+        "data": f"{manifest.data}: {len(dataset):,} frames of "
+        f"{dataset.frames['case'].nunique()} cases, "
+        f"{splits['train']}/{splits['validation']}/{splits['test']}; {', '.join(dataset.regions)}",
+        "device": f"{plan.max_concurrent} trials at a time, {share} each",
+        "MLflow": mlflow_command(manifest.tracking_uri),
+        "dashboard": f"http://{dashboard}, its token: ray get-auth-token",
+        "logs": f"{opened.out / 'study.log'}, {opened.out / 'trials'}/*/train.log",
+        "stop": "Ctrl-C once saves and ends; the same command with --resume goes on",
+    }
+    rows = Table.grid(padding=(0, 2))
+    for name, text in lines.items():
+        rows.add_row(name, text)
+    console.print(rows)
