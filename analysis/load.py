@@ -102,10 +102,10 @@ def load_study(tracking_uri: str, study: str) -> Study:
         budget=TypeAdapter(Budget).validate_json(parent.data.params[keys.BUDGET]),
         fingerprint=tags[keys.TAG_FINGERPRINT],
         regions=regions,
-        trials=pd.DataFrame([_trial_row(run) for run in runs]).convert_dtypes(
-            convert_string=False, convert_floating=False
+        trials=pd.DataFrame([_trial_row(run) for run in runs]).astype({keys.EXPERIMENT: "Int64"}),
+        tests=pd.DataFrame([_test_row(run, region) for run in tested for region in regions]).astype(
+            {keys.MISSED_FRAMES: int}
         ),
-        tests=pd.DataFrame([_test_row(run, region) for run in tested for region in regions]),
     )
 
 

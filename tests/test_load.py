@@ -1,0 +1,177 @@
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import load
+from analysis.__main__ import main
+from analysis.aggregate import aggregate_frames
+from analysis.load import load_frames, load_study
+from tune_knee import keys
+from tune_knee.config import PREVIEW_BUDGET, LossWeights, TrialConfig
+from tune_knee.tracking import StudyTracker
+from tune_knee.tracking_store import sqlite_uri
+
+REGIONS = ("femur", "tibia")
+HALF = LossWeights(ce=0.5, dice=0.5)
+TRIALS = {
+    "t1": TrialConfig(network="fcn_unet", loss="ce1", experiment=1),
+    "t2": TrialConfig(network="fcn_unet", loss="ce2+dice", tau=HALF, experiment=3),
+    "t3": TrialConfig(network="segformer_b2", loss="ce2", internal_weights="balanced"),
+    "t4": TrialConfig(network="pspnet_r50c", loss="ce2", pretrained=True),
+}
+
+
+def frames_of(quality: float, *, found: bool = True) -> pd.DataFrame:
+    """Two frames of each region; without `found`, the tibia is never found."""
+    rows = []
+    for region in REGIONS:
+        hit = found or region == "femur"
+        values = [quality] * 4 + [2 / quality, 1 / quality] if hit else [0.0] * 4 + [math.nan] * 2
+        rows += [("k1", frame, region, *values) for frame in (0, 1)]
+    return pd.DataFrame(rows, columns=["case", "frame", "region", *keys.METRICS])
+
+
+def track(out: Path, study: str, study_id: str) -> StudyTracker:
+    return StudyTracker(
+        sqlite_uri(out),
+        study,
+        study_id=study_id,
+        budget=PREVIEW_BUDGET,
+        fingerprint="f1",
+        regions=REGIONS,
+        artifact_root=out / "mlartifacts",
+        manifest={},
+    )
+
+
+def test_trial(tracker: StudyTracker, trial_id: str, frames: pd.DataFrame, folder: Path) -> None:
+    means = aggregate_frames(frames, by=()).set_index(keys.REGION)
+    metrics = {
+        keys.test(region, name): float(means.loc[region, name])
+        for region in REGIONS
+        for name in means.columns
+    }
+    path = folder / keys.TEST_FRAMES
+    frames.to_parquet(path, index=False)
+    tracker.finish_trial(trial_id, stop_reason="plateau", opened={})
+    tracker.log_test(trial_id, metrics, path)
+
+
+test_trial.__test__ = False
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of four trials, one failed; one with nothing tested; two of one name."""
+    out = tmp_path_factory.mktemp("out")
+    tracker = track(out, "knees", "s1")
+    for number, (trial_id, trial) in enumerate(TRIALS.items()):
+        tracker.start_trial(trial_id, trial, seed=number)
+        tracker.log_report(trial_id, {keys.STEP: 25, keys.WALL_TIME_S: 1.5, keys.BEST_STEP: 25})
+    test_trial(tracker, "t1", frames_of(0.95), out)
+    test_trial(tracker, "t2", frames_of(0.9), out)
+    test_trial(tracker, "t3", frames_of(0.8, found=False), out)
+    tracker.fail_trial("t4", "out of memory")
+    tracker.finish_study("FINISHED")
+    track(out, "fresh", "s2").start_trial("t1", TRIALS["t1"], 1)
+    track(out, "twice", "s3")
+    track(out, "twice", "s4")
+    return out
+
+
+class TestLoadStudy:
+    @pytest.mark.parametrize("page", [1000, 1])
+    def test_what_was_tracked_is_read_back(self, out, page, monkeypatch):
+        monkeypatch.setattr(load, "_PAGE", page)
+        study = load_study(sqlite_uri(out), "knees")
+        assert (study.name, study.study_id, study.fingerprint) == ("knees", "s1", "f1")
+        assert study.budget == PREVIEW_BUDGET
+        assert study.regions == REGIONS
+        trials = study.trials.set_index(keys.TRIAL)
+        assert trials.index.tolist() == list(TRIALS)
+        assert trials["status"].tolist() == ["tested", "tested", "tested", "failed"]
+        assert trials["label"].tolist() == [trial.label for trial in TRIALS.values()]
+        for trial_id, trial in TRIALS.items():
+            for name, value in trial.params().items():
+                assert trials.loc[trial_id, name] == value
+        assert trials["experiment"].isna().tolist() == [False, False, True, True]
+        assert trials["seed"].tolist() == [0, 1, 2, 3]
+        assert trials["wall_time_s"].tolist() == [1.5] * 4
+        assert trials.loc["t4", "failure"] == "out of memory"
+        assert trials.loc["t1", "stop_reason"] == "plateau"
+        assert trials["best/iou"].isna().all()
+
+    def test_tests_have_a_row_per_tested_trial_and_region(self, out):
+        tests = load_study(sqlite_uri(out), "knees").tests
+        assert len(tests) == 3 * 2
+        lost = tests.query("trial == 't3' and region == 'tibia'").iloc[0]
+        assert lost["overlap"] == 0
+        assert math.isnan(lost["distance_px"])
+        assert lost["missed_frames"] == 2
+        good = tests.query("trial == 't2' and region == 'tibia'").iloc[0]
+        assert good["overlap"] == pytest.approx(0.9)
+        assert good["distance_px"] == pytest.approx(1.5 / 0.9)
+        assert (good["network"], good["loss"]) == ("fcn_unet", "ce2+dice")
+
+    def test_a_study_id_names_it_too(self, out):
+        assert load_study(sqlite_uri(out), "s1").name == "knees"
+
+    def test_an_unknown_study_lists_what_there_is(self, out):
+        with pytest.raises(ValueError, match=r"\(fresh, knees, twice\), got study=kness"):
+            load_study(sqlite_uri(out), "kness")
+
+    def test_a_name_that_two_bear_lists_their_ids(self, out):
+        with pytest.raises(ValueError, match=r"which 2 bear; .* s3 of .*, s4 of"):
+            load_study(sqlite_uri(out), "twice")
+
+    def test_nothing_tested_yet(self, out):
+        with pytest.raises(ValueError, match="got 1 trials, none tested, in study=fresh"):
+            load_study(sqlite_uri(out), "fresh")
+
+    def test_a_missing_store_is_not_made(self, tmp_path):
+        with pytest.raises(ValueError, match="must name an existing store"):
+            load_study(sqlite_uri(tmp_path), "knees")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_are_those_that_the_means_are_of(out):
+    study = load_study(sqlite_uri(out), "knees")
+    frames = load_frames(study)
+    assert len(frames) == 3 * 2 * 2
+    means = aggregate_frames(frames)
+    pd.testing.assert_frame_equal(
+        means, study.tests[means.columns.tolist()], check_dtype=False, check_exact=False
+    )
+
+
+class TestRankCommand:
+    def test_prints_the_ranking(self, out, capsys, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "120")
+        assert main(["rank", "--study", "knees", "--tracking-uri", sqlite_uri(out)]) == 0
+        printed = capsys.readouterr().out
+        assert "budget preview" in printed
+        lines = [line.replace("│", " ").split() for line in printed.splitlines()]
+        rows = {tuple(line[1:-4]): line for line in lines if line[-1:] and line[-1][:2] == "0."}
+        best = rows["fcn_unet", "ce2+dice", "0.50:0.50"]
+        assert best[0] == "1"
+        assert best[-4:] == ["4", "4", "8", "0.9000"]
+        assert rows["segformer_b2", "ce2"][-4:] == ["2", "2", "4", "0.4000"]
+        assert rows["fcn_unet", "ce1"] == ["–", "fcn_unet", "ce1", "–", "–", "–", "0.9500"]
+        assert "3 of 4 trials tested, 1 failed" in printed
+
+    def test_an_error_is_one_line(self, out, capsys):
+        assert main(["rank", "--study", "none", "--tracking-uri", sqlite_uri(out)]) == 2
+        assert capsys.readouterr().err.startswith("error: study must be one of those in")
+
+
+def test_analysis_needs_neither_torch_nor_ray():
+    code = (
+        "import sys, analysis.__main__; "
+        "print([name for name in ('torch', 'ray') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
