@@ -5,7 +5,7 @@ from torch import Tensor
 
 from tune_knee.config import AugmentationConfig
 from tune_knee.data import opencv_changes, torch_changes
-from tune_knee.data.batch import Batch, region_channels, standardised
+from tune_knee.data.batch import Batch, region_channels, standardise
 from tune_knee.data.changes import draw_changes
 
 
@@ -40,7 +40,7 @@ def augment_batch(
     make = opencv_changes if images.device.type == "cpu" else torch_changes
     grey, masks = make.change_frames(images, masks, changes)
     _add_noise(grey, changes.noise_sd, changes.noise_seed)
-    return Batch(standardised(grey), region_channels(masks, regions))
+    return Batch(standardise(grey), region_channels(masks, regions))
 
 
 def _add_noise(grey: Tensor, noise_sd: Tensor, seed: int) -> None:

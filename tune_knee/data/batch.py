@@ -29,23 +29,23 @@ def make_batch(images: Tensor, masks: Tensor, regions: int) -> Batch:
         masks: uint8 (B, H, W); bit r is region r.
         regions: R, at most 8.
     """
-    return Batch(standardised(images.float() / 255), region_channels(masks, regions))
+    return Batch(standardise(images.float().div_(255)), region_channels(masks, regions))
 
 
-def standardised(images: Tensor) -> Tensor:
-    """Each frame to mean 0 and standard deviation 1; a constant frame to 0.
+def standardise(images: Tensor) -> Tensor:
+    """Bring each frame to mean 0 and standard deviation 1, in place; a constant one to 0.
 
     Args:
-        images: float32 (B, H, W), of a range of 1.
+        images: float32 (B, H, W), of a range of 1, contiguous.
 
     Returns:
-        (B, 1, H, W).
+        A view (B, 1, H, W).
     """
-    values = images.flatten(1)
-    centred = values - values.mean(dim=1, keepdim=True)
-    deviation = torch.linalg.vector_norm(centred, dim=1, keepdim=True) / values.shape[1] ** 0.5
-    centred *= torch.where(deviation > _CONSTANT_BELOW, 1 / deviation, 0.0)
-    return centred.view_as(images).unsqueeze(1)
+    values = images.view(len(images), -1)
+    values -= values.mean(dim=1, keepdim=True)
+    deviation = torch.linalg.vector_norm(values, dim=1, keepdim=True) / values.shape[1] ** 0.5
+    values *= torch.where(deviation > _CONSTANT_BELOW, 1 / deviation, 0.0)
+    return images.unsqueeze(1)
 
 
 def region_channels(masks: Tensor, regions: int) -> Tensor:
