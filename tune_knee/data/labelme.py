@@ -156,7 +156,7 @@ def _read_shape(shape: _Shape, where: str, problems: Problems) -> Shape | None:
         angles = np.linspace(0, 2 * math.pi, CIRCLE_VERTICES, endpoint=False)
         radius = float(np.hypot(*(points[1] - points[0])))
         points = points[0] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    if len(np.unique(points, axis=0)) < 3 or not np.ptp(points, axis=0).all():
+    if len(points) < 3 or np.linalg.matrix_rank(points - points[0]) < 2:  # all on one line
         problems.add(where, f"a {kind} must enclose an area", got="none", mend=_REDRAW)
         return None
     return Outline(shape.label, points)

@@ -19,7 +19,7 @@ from tune_knee.data.dataset import (
     write_dataset,
 )
 from tune_knee.data.problems import Problems
-from tune_knee.data.rendering import render_case
+from tune_knee.data.rendering import RenderedFrames, render_case
 from tune_knee.data.sources import LabelledFrame, find_frames, unlabelled_images
 from tune_knee.data.splitting import Shares, read_split, split_by_shares
 
@@ -70,22 +70,36 @@ def prepare(src: Path, out: Path, preparation: Preparation) -> KneeDataset:
     frames = find_frames(src, preparation.case_from, problems)
     regions = _regions(frames, preparation.regions, problems)
     split = _split(frames, preparation, problems)
-    _must_be_trained(frames, regions, split, problems)
-    shape = (len(frames), preparation.size_px, preparation.size_px)
+    _must_be_labelled(frames, regions, split, problems)
+    rendered = _render(frames, regions, preparation.size_px, problems)
+    problems.raise_if_any(src)
+    _warn_of_sources(src, frames)
+    table = _frame_table(frames, split, rendered.content_hashes)
+    training = rendered.masks[table["split"].to_numpy() == "train"]
+    for r, region in enumerate(regions):
+        if not (training & (1 << r)).any():
+            must, mend = "must cover a pixel of a training frame", "split otherwise or drop it"
+            problems.add(f"region {region}", must, got="none in the centre squares", mend=mend)
+    problems.raise_if_any(src)
+    return write_dataset(out, rendered.images, rendered.masks, table, regions)
+
+
+def _render(
+    frames: list[LabelledFrame], regions: tuple[str, ...], size_px: int, problems: Problems
+) -> RenderedFrames:
+    shape = (len(frames), size_px, size_px)
     images, masks = np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.uint8)
     hashes: list[str] = []
     with tqdm(total=len(frames), desc="reading frames", unit="frame") as progress:
         for _, group in groupby(frames, key=lambda frame: frame.case):
             case = list(group)
-            rendered = render_case(case, regions, preparation.size_px, problems)
+            rendered = render_case(case, regions, size_px, problems)
             if rendered is not None:
-                images[len(hashes) : len(hashes) + len(case)] = rendered.images
-                masks[len(hashes) : len(hashes) + len(case)] = rendered.masks
+                filled = slice(len(hashes), len(hashes) + len(case))
+                images[filled], masks[filled] = rendered.images, rendered.masks
                 hashes += rendered.content_hashes
             progress.update(len(case))
-    problems.raise_if_any(src)
-    _warn_of_sources(src, frames)
-    return write_dataset(out, images, masks, _frame_table(frames, split, hashes), regions)
+    return RenderedFrames(images, masks, tuple(hashes))
 
 
 def _regions(
@@ -121,7 +135,7 @@ def _split(
         return {}
 
 
-def _must_be_trained(
+def _must_be_labelled(
     frames: list[LabelledFrame],
     regions: tuple[str, ...],
     split: dict[str, Split],
@@ -155,7 +169,7 @@ def _warn_of_sources(src: Path, frames: list[LabelledFrame]) -> None:
 
 
 def _frame_table(
-    frames: list[LabelledFrame], split: dict[str, Split], content_hashes: list[str]
+    frames: list[LabelledFrame], split: dict[str, Split], content_hashes: tuple[str, ...]
 ) -> pd.DataFrame:
     return pd.DataFrame(
         {

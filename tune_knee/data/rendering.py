@@ -19,8 +19,8 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RenderedCase:
-    """N frames of a case: `images` and `masks` uint8 (N, H, W), a content hash each."""
+class RenderedFrames:
+    """N frames: `images` and `masks` uint8 (N, H, W), a content hash each."""
 
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
@@ -29,7 +29,7 @@ class RenderedCase:
 
 def render_case(
     frames: Sequence[LabelledFrame], regions: Sequence[str], size_px: int, problems: Problems
-) -> RenderedCase | None:
+) -> RenderedFrames | None:
     """Read, crop, resize and rasterise the frames of a case.
 
     Each shape is drawn into its own region's bit, so that overlaps stay; several shapes
@@ -55,7 +55,7 @@ def render_case(
         except ValueError as error:
             problems.lines.append(f"{case}: {error}; export it again")
             return None
-    return RenderedCase(
+    return RenderedFrames(
         images=np.rint(planes).astype(np.uint8),
         masks=np.stack([_mask(frame, image, regions, size_px) for frame, image in read]),
         content_hashes=tuple(image.content_hash for _, image in read),

@@ -236,7 +236,6 @@ def _visible_files(src: Path) -> list[Path]:
     ]
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key by which frame2 comes before frame10."""
-    parts = re.split(r"(\d+)", name)
-    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
+def _natural(name: str) -> list[Any]:
+    """Sort key by which frame2 comes before frame10: text and numbers in turn."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
