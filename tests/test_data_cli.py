@@ -106,8 +106,8 @@ def test_phantom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_module_runs_without_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tune_knee.data", "check", str(tmp_path)]
+    arguments = ["prepare", str(tmp_path), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "tune_knee.data", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: a dataset folder must hold dataset.json")
-    assert "Traceback" not in done.stderr
+    assert done.stderr == f"error: src must hold LabelMe JSON files, got none in src={tmp_path}\n"

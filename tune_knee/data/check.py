@@ -111,7 +111,9 @@ def _lacking(dataset: KneeDataset, summary: Summary) -> list[str]:
     lines = []
     for region, areas in zip(dataset.regions, summary.areas_px.T, strict=True):
         lacking = dataset.frames[areas == 0]
-        names = (lacking["case"] + "/" + lacking["frame"]).tolist()
+        names = [
+            f"{case}/{frame}" for case, frame in zip(lacking["case"], lacking["frame"], strict=True)
+        ]
         named = f": {', '.join(names[:_NAMED])}{', …' * (len(names) > _NAMED)}" if names else ""
         lines.append(f"frames without {region}: {len(names)}{named}")
     return lines
