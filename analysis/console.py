@@ -2,13 +2,16 @@
 
 from typing import Final
 
+from rich import box
 from rich.table import Table
 
 from analysis.load import LABEL, STATUS, Study
 from analysis.ranking import RANK, UNSCORED_LOSSES, Ties, rank_trials, score_trials
 from tune_knee import keys
+from tune_knee.config import NETWORKS
 
 _NONE: Final = "–"
+_LONGEST_NETWORK: Final = max(map(len, NETWORKS))  # else a narrow terminal cuts names
 
 
 def ranking_table(study: Study, *, ties: Ties = "average") -> Table:
@@ -21,13 +24,14 @@ def ranking_table(study: Study, *, ties: Ties = "average") -> Table:
     of_trial = points.to_dict("index")
     labels = study.trials.set_index(keys.TRIAL)[LABEL]
     iou = study.tests.groupby(keys.TRIAL, sort=False)["iou"].mean()
-    table = Table(title=f"{study.name}, budget {study.budget.name}", caption=_caption(study))
+    title = f"{study.name}, budget {study.budget.name}"
+    table = Table(title=title, caption=_caption(study), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column(RANK, justify="right")
-    table.add_column(keys.TRIAL)
+    table.add_column(keys.TRIAL, min_width=_LONGEST_NETWORK)
     for region in study.regions:
-        table.add_column(region, justify="right")
+        table.add_column(region.replace("_", " "), justify="right")
     table.add_column(keys.SCORE, justify="right", style="bold")
-    table.add_column("test IoU", justify="right")
+    table.add_column("IoU", justify="right")
     for trial, total, rank in rank_trials(scores).itertuples(index=False):
         table.add_row(
             str(rank),
@@ -44,15 +48,8 @@ def ranking_table(study: Study, *, ties: Ties = "average") -> Table:
 
 def _caption(study: Study) -> str:
     counts = study.trials[STATUS].value_counts()
-    tested = f"{counts[keys.STATUS_TESTED]} of {len(study.trials)} trials tested"
-    others = (
-        f"{counts[status]} {status}"
-        for status in (keys.STATUS_FAILED, keys.STATUS_TRAINED, keys.STATUS_RUNNING)
-        if status in counts
-    )
-    unscored = "ce1 is compared with ce2 alone and has no score" if _has_ce1(study) else ""
-    return "; ".join(part for part in (", ".join((tested, *others)), unscored) if part)
-
-
-def _has_ce1(study: Study) -> bool:
-    return bool(study.tests[keys.LOSS].isin(UNSCORED_LOSSES).any())
+    lines = ["trials: " + ", ".join(f"{count} {status}" for status, count in counts.items())]
+    if study.tests[keys.LOSS].isin(UNSCORED_LOSSES).any():
+        lines.append("ce1 is compared with ce2 alone and has no score")
+    lines.append("IoU: mean over test frames and regions")
+    return "\n".join(lines)

@@ -1,6 +1,5 @@
 """A study out of MLflow: the only reader of MLflow."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import Final
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.utils import get_results_from_paginated_fn
 from pydantic import TypeAdapter
 from tqdm import tqdm
@@ -19,8 +19,6 @@ from analysis.aggregate import MEANS
 from tune_knee import keys
 from tune_knee.config import Budget
 
-log = logging.getLogger(__name__)
-
 RUN_ID: Final = "run_id"
 LABEL: Final = "label"
 STATUS: Final = "status"
@@ -28,7 +26,7 @@ STOP_REASON: Final = "stop_reason"
 FAILURE: Final = "failure"
 _PAGE: Final = 1000
 _SQLITE: Final = "sqlite:///"
-_NUMBERS: Final = (keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY, keys.SEED)
+_NUMBERS: Final = (keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY)
 _TEXTS: Final = (keys.NETWORK, keys.LOSS, keys.BOUNDARY, keys.INTERNAL_WEIGHTS, keys.WEIGHTS_IN)
 _LATEST: Final = (
     keys.STEP,
@@ -112,6 +110,8 @@ def load_study(tracking_uri: str, study: str) -> Study:
 def load_frames(study: Study) -> pd.DataFrame:
     """Per-frame metrics of all tested trials: trial, case, frame, region, six metrics."""
     client = _client(study.tracking_uri)
+    # MLflow would draw a bar for each trial.
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
     tested = study.trials[study.trials[STATUS] == keys.STATUS_TESTED]
     tables = []
     with TemporaryDirectory() as folder:
@@ -201,6 +201,7 @@ def _trial_row(run: Run) -> dict[str, object]:
         keys.EXPERIMENT: int(params[keys.EXPERIMENT]) if keys.EXPERIMENT in params else None,
         **{name: params[name] for name in _TEXTS},
         **{name: float(params[name]) for name in _NUMBERS},
+        keys.SEED: int(params[keys.SEED]),
         keys.PRETRAINED: params[keys.PRETRAINED] == str(True),
         STOP_REASON: tags.get(keys.TAG_STOP_REASON),
         FAILURE: tags.get(keys.TAG_FAILURE),

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.aggregate import aggregate_frames
+from tune_knee import evaluation, keys
 
 METRICS = ["iou", "dice", "precision", "recall", "hd95_px", "assd_px"]
 NAN = float("nan")
@@ -64,19 +65,36 @@ def test_frames_of_one_trial_need_no_name():
 @given(st.integers(0, 2**32 - 1))
 def test_order_of_rows_does_not_matter_and_means_are_numpys(seed):
     generator = np.random.default_rng(seed)
-    keys = [(t, k, n, r) for t in "ab" for k in ("k1", "k2") for n in range(2) for r in ("x", "y")]
-    values = generator.random((len(keys), 6))
-    values[generator.random(len(keys)) < 0.3, 4:] = NAN
-    frames = table(*[(*key, *row) for key, row in zip(keys, values, strict=True)])
+    rows = [(t, k, n, r) for t in "ab" for k in ("k1", "k2") for n in range(2) for r in ("x", "y")]
+    values = generator.random((len(rows), 6))
+    values[generator.random(len(rows)) < 0.3, 4:] = NAN
+    frames = table(*[(*key, *row) for key, row in zip(rows, values, strict=True)])
     shuffled = frames.sample(frac=1, random_state=generator)
     expected = aggregate_frames(frames)
     order = ["trial", "region"]
     moved = aggregate_frames(shuffled).sort_values(order, ignore_index=True)
     pd.testing.assert_frame_equal(moved, expected.sort_values(order, ignore_index=True))
     for row in expected.to_dict("records"):
-        chosen = values[[key[0] == row["trial"] and key[3] == row["region"] for key in keys]]
+        chosen = values[[key[0] == row["trial"] and key[3] == row["region"] for key in rows]]
         assert row["overlap"] == pytest.approx(chosen[:, :4].mean())
         assert row["missed_frames"] == np.isnan(chosen[:, 4]).sum()
+
+
+def test_the_study_logs_the_same_means():
+    frames = table(
+        ("a", "k1", 0, "femur", 0.8, 0.9, 0.7, 1.0, 2.0, 1.0),
+        ("a", "k1", 0, "tibia", 0.0, 0.0, 0.0, 0.0, NAN, NAN),
+        ("a", "k2", 0, "femur", 0.6, 0.7, 0.9, 0.6, 4.0, 2.0),
+        ("a", "k2", 0, "tibia", 0.0, 0.0, 0.0, 0.0, NAN, NAN),
+    ).drop(columns="trial")
+    logged = evaluation.aggregate_frames(frames)
+    means = aggregate_frames(frames, by=()).set_index("region")
+    expected = {
+        keys.test(region, name): means.loc[region, name]
+        for region in means.index
+        for name in means.columns
+    }
+    assert logged == pytest.approx(expected, nan_ok=True)
 
 
 def test_missing_columns_are_named():

@@ -140,6 +140,14 @@ class TestRuns:
         with pytest.raises(ValueError, match="region's name must consist of"):
             track(out, regions=("femur", region))
 
+    def test_other_names_of_regions_are_logged(self, out):
+        region = "Schienbein links-ä_1.b"
+        tracker = track(out, regions=(region,))
+        tracker.start_trial("t1", TRIAL, 42)
+        tracker.log_report("t1", report(25, **{keys.validation(region, "iou"): 0.5}))
+        tracker.flush()
+        assert steps(out, keys.validation(region, "iou")) == [25]
+
     def test_times_enclose_what_the_run_logged(self, out):
         before = tracking._now_ms()
         tracker = track(out)
