@@ -82,7 +82,7 @@ def test_external_weights_want_one_number_a_region(shape: tuple[int, ...]) -> No
 
 def test_balanced_internal_weights_by_hand() -> None:
     weights = internal_weights(np.array([25, 50]), 100)
-    assert weights == pytest.approx(np.array([[100 / 150, 2.0], [1.0, 1.0]]))
+    assert weights == pytest.approx(np.array([[100 / 150, 1.0], [2.0, 1.0]]))
 
 
 @pytest.mark.parametrize("area", [0, 100])

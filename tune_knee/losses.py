@@ -6,12 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tune_knee import boundary
+from tune_knee.boundary import PIXELS
 from tune_knee.config import TrialConfig
-
-_PIXELS = (0, 2, 3)  # what a region's sum runs over in (N, R, H, W)
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def external_weights(areas: ArrayLike) -> NDArray[np.float64]:
 
 
 def internal_weights(areas_px: NDArray[np.int64], total_px: int) -> NDArray[np.float64]:
-    """Weights of (background, foreground) by inverse class frequency, per region: (R, 2).
+    """Weights of background and foreground by inverse class frequency, per region: (2, R).
 
     total / (2 · class pixels), so that both classes weigh alike in sum and the mean weight
     over the training pixels is 1.
@@ -67,7 +65,7 @@ def internal_weights(areas_px: NDArray[np.int64], total_px: int) -> NDArray[np.f
             f"areas_px must be between 0 and total_px={total_px}, got areas_px={areas.tolist()}; "
             "give internal_weights as a pair instead of 'balanced'"
         )
-    return np.stack([total_px / (2 * (total_px - areas)), total_px / (2 * areas)], axis=1)
+    return np.stack([total_px / (2 * (total_px - areas)), total_px / (2 * areas)])
 
 
 class MixedLoss(nn.Module):
@@ -82,7 +80,7 @@ class MixedLoss(nn.Module):
 
     ce_weights: Tensor  # e of the cross-entropy, (R,)
     other_weights: Tensor  # u of Dice and boundary, (R,)
-    class_weights: Tensor  # (background, foreground) of each region, (R, 2)
+    class_weights: Tensor  # of background and foreground, (2, R)
 
     def __init__(self, trial: TrialConfig, areas_px: NDArray[np.int64], total_px: int) -> None:
         """Prepare the weights.
@@ -103,7 +101,7 @@ class MixedLoss(nn.Module):
         if trial.internal_weights == "balanced":
             internal = internal_weights(areas_px, total_px)
         else:
-            internal = np.tile(np.array(trial.internal_weights), (regions, 1))
+            internal = np.repeat(np.array(trial.internal_weights)[:, None], regions, axis=1)
         for name, values in {
             "ce_weights": external,
             "other_weights": external if trial.weights_in == "all" else equal,
@@ -121,31 +119,29 @@ class MixedLoss(nn.Module):
         tau = self.trial.tau
         with torch.autocast(logits.device.type, enabled=False):
             x, y = logits.float(), targets.float()
-            bce = functional.binary_cross_entropy_with_logits(x, y, reduction="none")
+            by_class = boundary.bce_by_class(x, y)
             terms = {
-                "ce": self._cross_entropy(bce, y) if tau.ce else None,
+                "ce": self._cross_entropy(by_class) if tau.ce else None,
                 "dice": self._dice(x, y) if tau.dice else None,
-                "boundary": self._boundary(x, y, bce) if tau.boundary else None,
+                "boundary": self._boundary(x, y, by_class) if tau.boundary else None,
             }
             parts = [getattr(tau, name) * term for name, term in terms.items() if term is not None]
             return LossTerms(total=torch.stack(parts).sum(), **terms)
 
-    def _cross_entropy(self, bce: Tensor, y: Tensor) -> Tensor:
-        background, foreground = self.class_weights[:, 0], self.class_weights[:, 1]
-        on_foreground = (bce * y).sum(_PIXELS)
-        weighted = background * bce.sum(_PIXELS) + (foreground - background) * on_foreground
-        return (self.ce_weights * weighted).sum() * len(self.ce_weights) / bce.numel()
+    def _cross_entropy(self, by_class: tuple[Tensor, Tensor]) -> Tensor:
+        weighted = self.class_weights[0] * by_class[0] + self.class_weights[1] * by_class[1]
+        return (self.ce_weights * weighted).sum()
 
     def _dice(self, x: Tensor, y: Tensor) -> Tensor:
         p = torch.sigmoid(x)
-        area = y.sum(_PIXELS)
-        share = 2 * (p * y).sum(_PIXELS) / (p.sum(_PIXELS) + area).clamp_min(1e-7)
-        return (self.other_weights * (1 - share) * (area > 0)).sum()
+        area = y.sum(PIXELS)
+        overlap = 2 * (p * y).sum(PIXELS) / (p.sum(PIXELS) + area).clamp_min(1e-7)
+        return (self.other_weights * (1 - overlap) * (area > 0)).sum()
 
-    def _boundary(self, x: Tensor, y: Tensor, bce: Tensor) -> Tensor:
+    def _boundary(self, x: Tensor, y: Tensor, by_class: tuple[Tensor, Tensor]) -> Tensor:
         kind = self.trial.boundary
         if kind == "balanced_bce":
-            return boundary.balanced_bce(bce, y, self.other_weights)
+            return boundary.balanced_bce(by_class, y.mean(), self.other_weights)
         if kind == "mmseg_1_2_1":
             return boundary.mmseg_1_2_1(x, y, self.other_weights)
         return boundary.signed_distance(x, y, self.other_weights)
