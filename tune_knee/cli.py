@@ -65,7 +65,7 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
     where.add_argument("--data", type=Path, metavar="DIR",
                        help="a prepared data set [the phantom, made in --out]")  # fmt: skip
     where.add_argument("--out", type=Path, metavar="DIR",
-                       help="the study's folder; its name is the study's name [out/GRID]")  # fmt: skip
+                       help="the study's folder, which names the study [out/GRID]")  # fmt: skip
     where.add_argument("--tracking-uri", metavar="URI",
                        help="MLflow [sqlite in --out]")  # fmt: skip
     machine = parser.add_argument_group("on what")
@@ -75,7 +75,7 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
                          help="share of a GPU a trial takes [1 where there is a GPU]")  # fmt: skip
     go = parser.add_argument_group("going on, and looking first")
     go.add_argument("--resume", action="store_true",
-                    help="go on with the study in --out; finished trials are not run again")  # fmt: skip
+                    help="go on with the study in --out; leaves finished trials alone")  # fmt: skip
     go.add_argument("--retry-failed", action="store_true",
                     help="with --resume: take failed trials up again")  # fmt: skip
     go.add_argument("--dry-run", action="store_true",

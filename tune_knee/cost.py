@@ -39,7 +39,7 @@ def forward_macs(network: str, budget: Budget, regions: int) -> float:
         frame = torch.empty(1, 1, budget.image_size_px, budget.image_size_px)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.head_logits(frame)
-    return counter.get_total_flops() / 2
+    return float(counter.get_total_flops()) / 2
 
 
 def macs_per_second(budget: Budget, device: torch.device) -> float:

@@ -1,88 +1,19 @@
-"""Test a trial's best checkpoint: Ray tasks beside the training that is still going on."""
+"""The test stage: a Ray task per trained trial, beside the training that is still going on."""
 
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import ray
 import torch
 
-from tune_knee import keys
 from tune_knee.config import Budget, TrialConfig
 from tune_knee.data.dataset import KneeDataset
-from tune_knee.data.frame_store import FrameStore
-from tune_knee.networks import build_network
-from tune_knee.training import autocast
-from tune_knee.trial_folder import TrialFolder
-from tune_knee.validation import validate
+from tune_knee.testing import aggregate_frames as aggregate_frames
+from tune_knee.testing import evaluate_trial
 
 log = logging.getLogger(__name__)
-
-
-def evaluate_frames(
-    network: torch.nn.Module, dataset: KneeDataset, *, batch_size: int, device: torch.device
-) -> pd.DataFrame:
-    """Test every frame: one row per frame and region with case, frame, region, six metrics.
-
-    Overlap metrics are in [0, 1], distances in pixels of the data set's size; a distance is
-    NaN where exactly one of prediction and truth is empty.
-    """
-    with autocast(device):
-        result = validate(
-            network, FrameStore(dataset, "test", device), len(dataset.regions), batch_size
-        )
-    about = dataset.frames.iloc[dataset.indices("test")]
-    per_frame = len(dataset.regions)
-    rows = pd.DataFrame(
-        {
-            keys.CASE: np.repeat(about["case"].to_numpy(), per_frame),
-            keys.FRAME: np.repeat(about["frame"].to_numpy(), per_frame),
-            keys.REGION: np.tile(np.array(dataset.regions, dtype=object), len(about)),
-        }
-    )
-    values = result.frame_metrics.reshape(-1, len(keys.METRICS))
-    return pd.concat([rows, pd.DataFrame(values, columns=list(keys.METRICS))], axis=1)
-
-
-def aggregate_frames(frames: pd.DataFrame) -> dict[str, float]:
-    """Test means of every region by their names in MLflow, with overlap and distance_px.
-
-    A distance's mean is over the frames where it is defined, with the number of the others
-    beside it as ``test/<region>/missed_frames``; it is NaN where no frame defines it.
-    """
-    metrics = {}
-    for region, rows in frames.groupby(keys.REGION, sort=False):
-        means = rows[list(keys.METRICS)].mean()
-        for metric, value in means.items():
-            metrics[keys.test(str(region), str(metric))] = float(value)
-        overlap, distance = list(keys.OVERLAP_METRICS), list(keys.DISTANCE_METRICS)
-        metrics[keys.test(str(region), keys.OVERLAP)] = float(means[overlap].mean())
-        metrics[keys.test(str(region), keys.DISTANCE_PX)] = float(
-            means[distance].mean(skipna=False)
-        )
-        missed = int(rows["hd95_px"].isna().sum())
-        metrics[keys.test(str(region), keys.MISSED_FRAMES)] = float(missed)
-    return metrics
-
-
-def evaluate_trial(
-    study: Path, trial_id: str, trial: TrialConfig, budget: Budget, dataset: KneeDataset
-) -> Path:
-    """Test a trained trial's best weights, once; the rows go to its folder as Parquet."""
-    folder = TrialFolder.of(study, trial_id)
-    if folder.frames_path.is_file():
-        return folder.frames_path
-    torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = build_network(trial.network, regions=len(dataset.regions), width=budget.width)
-    _, weights = folder.load_best()
-    network.load_state_dict(weights)
-    network = network.to(device, memory_format=torch.channels_last)
-    frames = evaluate_frames(network, dataset, batch_size=budget.batch_size, device=device)
-    return folder.write_frames(frames)
 
 
 @dataclass(frozen=True)
@@ -94,6 +25,13 @@ class Evaluated:
     error: str = ""
 
 
+def _evaluate_on_one_thread(
+    study: Path, trial_id: str, trial: TrialConfig, budget: Budget, dataset: KneeDataset
+) -> Path:
+    torch.set_num_threads(1)
+    return evaluate_trial(study, trial_id, trial, budget, dataset)
+
+
 class EvaluationStage:
     """Starts a Ray task per trained trial and hands out what is done."""
 
@@ -102,7 +40,8 @@ class EvaluationStage:
     ) -> None:
         self._study, self._budget, self._dataset = study, budget, dataset
         # A CPU of its own would queue the test behind all trials; it takes seconds.
-        self._task = ray.remote(evaluate_trial).options(num_cpus=0, num_gpus=gpus, max_retries=2)
+        task = ray.remote(_evaluate_on_one_thread)
+        self._task = task.options(num_cpus=0, num_gpus=gpus, max_retries=2)
         self._pending: dict[ray.ObjectRef[Path], str] = {}
 
     def submit(self, trial_id: str, trial: TrialConfig) -> None:

@@ -45,14 +45,14 @@ class Interruption:
         log.warning("stopping after the validations under way; once more stops at once")
 
 
-class PausingScheduler(FIFOScheduler):  # type: ignore[misc]
+class PausingScheduler(FIFOScheduler):
     """First in, first out, until interrupted: then pauses (and so saves) every trial.
 
     When none runs any more it ends Tune's loop with SIGUSR1, Tune's own signal for that.
     """
 
     def __init__(self, interruption: Interruption) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._interruption = interruption
         self._ended = False
 

@@ -6,6 +6,7 @@ and loaded goes on exactly as one that was never interrupted.
 
 import logging
 import math
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Final
@@ -117,7 +118,7 @@ class Trainer:
             width=budget.width,
             pretrained=trial.pretrained,
         )
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self.network = network.to(device).to(memory_format=torch.channels_last)
         total_px = len(self._train) * budget.image_size_px**2
         self.loss = MixedLoss(trial, dataset.areas_px(), total_px).to(device)
         self._optimizer = make_optimizer(self.network, budget.optimizer)
@@ -266,3 +267,9 @@ def autocast(device: torch.device) -> torch.autocast:
     """bfloat16 where a GPU computes in it, else full precision."""
     able = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=able)
+
+
+if __name__ == "__main__":
+    from tune_knee.train_command import main
+
+    sys.exit(main())

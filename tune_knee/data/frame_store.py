@@ -41,7 +41,7 @@ class FrameStore:
     def _fits(self) -> bool:
         frame_bytes = self._images[0].nbytes + self._masks[0].nbytes
         free, _ = torch.cuda.mem_get_info(self._device)
-        return len(self) * frame_bytes < _LARGEST_SHARE_OF_FREE_MEMORY * free
+        return bool(len(self) * frame_bytes < _LARGEST_SHARE_OF_FREE_MEMORY * free)
 
     @property
     def masks(self) -> NDArray[np.uint8]:

@@ -1,0 +1,15 @@
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """One Ray for all tests that need it: a start takes seconds."""
+    import ray
+
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
+        yield
+        ray.shutdown()
