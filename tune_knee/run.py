@@ -64,6 +64,8 @@ def quieten_libraries() -> None:
     for name in ("ray", "mlflow", "alembic"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    # It looks for results in files of Tune's that we do not have Tune write.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
 
 
 def log_to(path: Path, console: Console) -> None:
@@ -112,29 +114,48 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
         finished=statuses.count(TRAINED),
         failed=statuses.count(FAILED),
     )
+    go_on = f"go on with:\n  {resume_command(opened.out)}"
     with Interruption() as interruption:
-        with ProgressView(progress, console) as view:
-            run_study(plan, opened.dataset, tracker, view, interruption)
-        if interruption.requested:
+        try:
+            with ProgressView(progress, console) as view:
+                run_study(plan, opened.dataset, tracker, view, interruption)
+        except KeyboardInterrupt:
             tracker.finish_study("KILLED")
-            console.print(f"Interrupted; all is saved. Go on with:\n  {resume_command(opened.out)}")
+            console.print(f"Stopped at once, without what was not yet saved; {go_on}")
             return _INTERRUPTED
-    rank(opened, tracker, console)
-    tracker.finish_study("FINISHED")
-    return 0
+    if interruption.requested:
+        tracker.finish_study("KILLED")
+        console.print(f"Interrupted, and all is saved; {go_on}")
+        return _INTERRUPTED
+    return conclude(opened, plan, tracker, console)
 
 
-def rank(opened: OpenedStudy, tracker: StudyTracker, console: Console) -> None:
-    """Score what is tested, write the scores to MLflow, and print the ranking.
-
-    Raises:
-        ValueError: if no trial is tested.
-    """
-    manifest = opened.manifest
-    study = load_study(manifest.tracking_uri, manifest.study_id)
-    tracker.log_scores(score_metrics(score_trials(study.tests)))
-    console.print(ranking_table(study))
-    console.print(f"MLflow: {mlflow_command(manifest.tracking_uri)}", soft_wrap=True)
+def conclude(
+    opened: OpenedStudy, plan: StudyPlan, tracker: StudyTracker, console: Console
+) -> int:
+    """Rank what is tested, write the scores to MLflow, and name what failed."""
+    manifest, outcomes = opened.manifest, plan.outcomes()
+    if any(outcome.tested for outcome in outcomes.values()):
+        study = load_study(manifest.tracking_uri, manifest.study_id)
+        tracker.log_scores(score_metrics(score_trials(study.tests)))
+        console.print(ranking_table(study))
+        console.print(f"MLflow: {mlflow_command(manifest.tracking_uri)}", soft_wrap=True)
+    for trial_id, outcome in outcomes.items():
+        if not outcome.tested:
+            what = "failed" if outcome.status == FAILED else "not tested"
+            console.print(
+                f"{plan.trials[trial_id].label} ({trial_id}) {what}: {outcome.reason}",
+                style="red",
+                soft_wrap=True,
+            )
+    whole = all(outcome.tested for outcome in outcomes.values())
+    tracker.finish_study("FINISHED" if whole else "FAILED")
+    if not whole:
+        console.print(
+            f"Take them up again with:\n  {resume_command(opened.out)} --retry-failed",
+            soft_wrap=True,
+        )
+    return 0 if whole else 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -134,8 +134,9 @@ class StudyCallback(Callback):  # type: ignore[misc]
         self._fail(_trial_id(trial), f"its process failed: {trial.get_error()}")
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Take in the tests that are done."""
+        """Take in the tests that are done, and write to MLflow what waited long enough."""
         self.collect_tests()
+        self._tracker.flush_due()
         self._view.refresh()
 
     def collect_tests(self, *, wait: bool = False) -> None:

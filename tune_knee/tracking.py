@@ -143,7 +143,7 @@ class StudyTracker:
     def log_report(self, trial_id: str, report: Mapping[str, float]) -> None:
         """Take a report; its `headline_series` are written soon, the others are not.
 
-        Writes what waits when the oldest report is 2 s old, or 1,000 points wait.
+        Written by `flush_due`, which is called here too.
 
         Raises:
             KeyError: if the trial was not started, or the report lacks its step.
@@ -160,7 +160,12 @@ class StudyTracker:
         run.reports.append(metrics)
         run.step = step
         self._waiting += len(metrics)
-        if self._waiting >= _FLUSH_AT_POINTS or time.monotonic() - self._oldest_s >= _FLUSH_AFTER_S:
+        self.flush_due()
+
+    def flush_due(self) -> None:
+        """Write all reports that wait, if the oldest is 2 s old or 1,000 points wait."""
+        aged = bool(self._waiting) and time.monotonic() - self._oldest_s >= _FLUSH_AFTER_S
+        if aged or self._waiting >= _FLUSH_AT_POINTS:
             self.flush()
 
     def flush(self) -> None:

@@ -162,7 +162,7 @@ def draw_case(plan: CasePlan, *, seed: int, size_px: int) -> DrawnCase:
         pose = bend(knee, flexion_deg)
         noise = np.random.default_rng([seed, plan.number + 1, n + 1])
         images[n], masks[n] = expose(scene, pose, noise)
-        place = {"case": plan.name, "frame": n}
+        place = {"case": plan.name, "frame": f"{n:03d}"}
         frames.append(
             {
                 **place,
