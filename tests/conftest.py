@@ -1,6 +1,12 @@
+import os
 from collections.abc import Iterator
 
 import pytest
+
+
+def pytest_configure() -> None:
+    """One thread each: small tensors gain nothing from more, and wait where cores are busy."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
 """A dataset small enough to train on in a test: a bright disc and a bar on dark noise."""
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 import pandas as pd
 
+from tune_knee import keys
 from tune_knee.config import AugmentationConfig, Budget, OptimizerConfig, ScheduleConfig
 from tune_knee.data.dataset import FRAME_COLUMNS, KneeDataset, dataset_fingerprint
 
@@ -53,3 +56,18 @@ PLAIN = {  # for learning fast: no augmentation, no warm-up
     "augmentation": AugmentationConfig(probability=0, flip_probability=0),
     "schedule": ScheduleConfig(warmup_share=0),
 }
+
+
+def to_the_bit(reports: Iterable[Mapping[str, float]], *, timed: bool = False):
+    """Reports in a form that is equal where they are to the last bit, NaN included.
+
+    Without `timed`, but for the time they took.
+    """
+    return [
+        {
+            key: float(value).hex()
+            for key, value in report.items()
+            if timed or key != keys.WALL_TIME_S
+        }
+        for report in reports
+    ]
