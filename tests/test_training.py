@@ -269,9 +269,15 @@ def test_the_cpu_trains_in_full_precision():
         assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.float32
 
 
-def test_training_imports_neither_ray_nor_mlflow():
-    code = (
-        "import sys, tune_knee.training, tune_knee.train_command\n"
-        "assert not {'ray', 'mlflow'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_the_command_needs_neither_ray_nor_mlflow():
+    code = """
+import runpy, sys
+sys.argv = ["training", "--help"]
+try:
+    runpy.run_module("tune_knee.training", run_name="__main__")
+except SystemExit as end:
+    assert end.code == 0
+assert not {"ray", "mlflow"} & set(sys.modules)
+"""
+    asked = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "usage: python -m tune_knee.training" in asked.stdout

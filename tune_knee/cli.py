@@ -84,6 +84,8 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
     found = parser.parse_args(arguments)
     if found.json and not found.dry_run:
         parser.error("--json must come with --dry-run")
+    if found.dry_run and found.resume:
+        parser.error("--dry-run looks at a new study; leave --resume out")
     if found.retry_failed and not found.resume:
         parser.error("--retry-failed must come with --resume")
     if found.resume and (found.network or found.loss):

@@ -5,9 +5,9 @@ import os
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tune_knee.config import Budget, TrialConfig, trial_id
 
@@ -37,7 +37,9 @@ class Manifest:
     data: Path
     fingerprint: str
     tracking_uri: str
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     @staticmethod
     def new_id() -> str:

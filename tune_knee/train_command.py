@@ -220,7 +220,7 @@ def results_table(job: Job, frames: pd.DataFrame) -> Table:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     asked = parse(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     try:
         job = open_job(asked)

@@ -1,0 +1,95 @@
+import os
+import signal
+from types import SimpleNamespace
+
+import pytest
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+
+from tune_knee.interruption import Interruption, PausingScheduler
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def _handlers_are_restored():
+    before = [signal.getsignal(each) for each in SIGNALS]
+    yield
+    after = [signal.getsignal(each) for each in SIGNALS]
+    for each, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(each, handler)
+    assert after == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_first_signal_is_a_request(number, caplog):
+    with Interruption() as interruption:
+        assert not interruption.requested
+        os.kill(os.getpid(), number)
+        assert interruption.requested
+    assert interruption.requested
+    assert "once more stops at once" in caplog.text
+
+
+@pytest.mark.parametrize("first", SIGNALS)
+@pytest.mark.parametrize("second", SIGNALS)
+def test_a_second_signal_acts_at_once(first, second):
+    with Interruption() as interruption:
+        os.kill(os.getpid(), first)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), second)
+        assert interruption.requested
+
+
+def test_without_a_signal_nothing_is_requested():
+    with Interruption() as interruption:
+        pass
+    assert not interruption.requested
+
+
+def test_an_error_inside_passes_through():
+    with pytest.raises(RuntimeError, match="inside"), Interruption():
+        raise RuntimeError("inside")
+
+
+@pytest.fixture
+def tune_ends():
+    """Counts Tune's own signal for the end of its loop."""
+    received = []
+    previous = signal.signal(signal.SIGUSR1, lambda number, frame: received.append(number))
+    yield received
+    signal.signal(signal.SIGUSR1, previous)
+
+
+def tune_with(*statuses):
+    trials = [SimpleNamespace(status=status) for status in statuses]
+    return SimpleNamespace(get_trials=lambda: trials)
+
+
+def test_trials_go_on_until_an_interruption_and_are_then_paused():
+    interruption = Interruption()
+    scheduler = PausingScheduler(interruption)
+    assert scheduler.on_trial_result(None, None, {}) == TrialScheduler.CONTINUE
+    interruption.requested = True
+    assert scheduler.on_trial_result(None, None, {}) == TrialScheduler.PAUSE
+
+
+def test_tune_ends_when_no_trial_runs_any_more(tune_ends):
+    interruption = Interruption()
+    interruption.requested = True
+    scheduler = PausingScheduler(interruption)
+    running = tune_with(Trial.RUNNING, Trial.PAUSED, Trial.PENDING)
+    assert scheduler.choose_trial_to_run(running) is None
+    assert tune_ends == []
+    paused = tune_with(Trial.PAUSED, Trial.PAUSED, Trial.PENDING)
+    for _ in range(2):
+        assert scheduler.choose_trial_to_run(paused) is None
+        assert tune_ends == [signal.SIGUSR1]
+
+
+def test_uninterrupted_the_first_waiting_trial_is_chosen(tune_ends):
+    tune = tune_with(Trial.RUNNING, Trial.PENDING, Trial.PENDING)
+    chosen = PausingScheduler(Interruption()).choose_trial_to_run(tune)
+    assert chosen is tune.get_trials()[1]
+    assert PausingScheduler(Interruption()).choose_trial_to_run(tune_with()) is None
+    assert tune_ends == []
