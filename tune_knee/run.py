@@ -38,7 +38,7 @@ def start_ray() -> str:
 def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:
     """How many trials at a time, and what each takes of this Ray cluster."""
     manifest, dataset = opened.manifest, opened.dataset
-    offered = ray.cluster_resources()
+    offered = ray.cluster_resources()  # type: ignore[no-untyped-call]
     on_gpu = offered.get("GPU", 0) > 0
     gpus = arguments.gpus_per_trial
     if gpus is None:
@@ -130,9 +130,7 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
     return conclude(opened, plan, tracker, console)
 
 
-def conclude(
-    opened: OpenedStudy, plan: StudyPlan, tracker: StudyTracker, console: Console
-) -> int:
+def conclude(opened: OpenedStudy, plan: StudyPlan, tracker: StudyTracker, console: Console) -> int:
     """Rank what is tested, write the scores to MLflow, and name what failed."""
     manifest, outcomes = opened.manifest, plan.outcomes()
     if any(outcome.tested for outcome in outcomes.values()):

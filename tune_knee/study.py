@@ -71,7 +71,7 @@ class StudyPlan:
         return {trial_id: outcome for trial_id, outcome in found.items() if outcome is not None}
 
 
-class StudyCallback(Callback):  # type: ignore[misc]
+class StudyCallback(Callback):
     """Hands what happens in Tune on to tracker, test stage and view.
 
     A trial's outcome is written last: what has one is told in MLflow.

@@ -5,10 +5,10 @@ up again, after a crash or in another session, first repeats the reports that th
 state remembers, then trains on: Tune, stopper and tracker see one gapless history.
 """
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import torch
 from ray import tune
 from ray.tune.result import DONE
@@ -37,7 +37,8 @@ class KneeTrial(tune.Trainable):
         study: Path,
     ) -> None:
         """Called by Tune once a process; all trials of a node share one copy of the data."""
-        torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
         self._dataset = dataset
         self._trials, self._budget, self._study = trials, budget, study
         self._open(config)
