@@ -22,13 +22,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from tune_knee.config import AugmentationConfig
 from tune_knee.data import torch_changes
 from tune_knee.data.augmentation import augment_batch
 from tune_knee.data.batch import region_channels, standardise
 from tune_knee.data.changes import draw_changes
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.data.frame_store import FrameStore
+from tune_knee.training_config import AugmentationConfig
 
 BATCH, SIZE, REGIONS, WORKERS, FRAMES = 8, 512, 4, 2, 256
 CONFIG = AugmentationConfig()

@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tune_knee.config import NETWORKS, AugmentationConfig, LossWeights, TrialConfig
+from tune_knee.config import NETWORKS, LossWeights, TrialConfig
 from tune_knee.data.augmentation import augment_batch
 from tune_knee.data.batch import Batch
 from tune_knee.losses import MixedLoss
 from tune_knee.metrics import overlap_metrics
 from tune_knee.networks import SegmentationNetwork, build_network
+from tune_knee.training_config import AugmentationConfig
 
 BATCH, SIZE, REGIONS, AUXILIARY_WEIGHT = 2, 512, 4, 0.4
 TAU = LossWeights(ce=0.5, dice=0.25, boundary=0.25)

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tune_knee.config import AugmentationConfig
 from tune_knee.data import opencv_changes, torch_changes
 from tune_knee.data.augmentation import augment_batch
 from tune_knee.data.batch import Batch, make_batch
 from tune_knee.data.changes import Changes, draw_changes
+from tune_knee.training_config import AugmentationConfig
 
 NOTHING = AugmentationConfig(
     probability=1,

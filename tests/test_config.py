@@ -16,15 +16,17 @@ from tune_knee.config import (
     LOSS_TERMS,
     NETWORKS,
     PAPER_BUDGET,
-    AugmentationConfig,
     Budget,
     LossWeights,
-    OptimizerConfig,
-    ScheduleConfig,
-    StoppingConfig,
     TrialConfig,
     trial_id,
     trial_seed,
+)
+from tune_knee.training_config import (
+    AugmentationConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    StoppingConfig,
 )
 
 TRIAL = TrialConfig(

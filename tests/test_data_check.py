@@ -6,7 +6,6 @@ import pytest
 import torch
 from PIL import Image
 
-from tune_knee.config import AugmentationConfig
 from tune_knee.data.check import check, summarise
 from tune_knee.data.dataset import FRAME_COLUMNS, KneeDataset, write_dataset
 from tune_knee.data.pictures import (
@@ -18,6 +17,7 @@ from tune_knee.data.pictures import (
     contact_sheet,
     draw_sheet,
 )
+from tune_knee.training_config import AugmentationConfig
 
 REGIONS = ("femur", "tibia", "patella")
 SIZE = 16

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces.loader import load_grid
-from tune_knee.config import BUDGETS, PREVIEW_BUDGET, LossWeights, OptimizerConfig, TrialConfig
+from tune_knee.config import BUDGETS, PREVIEW_BUDGET, LossWeights, TrialConfig
 from tune_knee.manifest import FILE_NAME, Manifest
+from tune_knee.training_config import OptimizerConfig
 
 TRIALS = (
     TrialConfig(network="segformer_b2", loss="ce1", experiment=1),

@@ -4,8 +4,9 @@ import pytest
 from tiny_knees import tiny_budget, tiny_knees
 
 from tune_knee import preflight
-from tune_knee.config import StoppingConfig, TrialConfig
+from tune_knee.config import TrialConfig
 from tune_knee.networks import build_network
+from tune_knee.training_config import StoppingConfig
 
 
 def test_the_hardest_region_is_the_smallest_in_training():

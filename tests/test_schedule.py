@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_knee.config import ScheduleConfig
 from tune_knee.schedule import lr_factor
+from tune_knee.training_config import ScheduleConfig
 
 PAPER = ScheduleConfig()
 

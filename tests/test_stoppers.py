@@ -4,9 +4,9 @@ import pytest
 from ray import tune
 
 from tune_knee import keys
-from tune_knee.config import StoppingConfig
 from tune_knee.stoppers import StudyStopper
 from tune_knee.stopping import CRITERIA, PLATEAU
+from tune_knee.training_config import StoppingConfig
 
 
 def result(step=50, train_loss=0.1, val_iou=0.9, tendon=0.9):

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_knee.config import StoppingConfig
 from tune_knee.stopping import (
     CRITERIA,
     HARDEST_IOU,
@@ -14,6 +13,7 @@ from tune_knee.stopping import (
     SeriesCriterion,
     relative_fluctuation,
 )
+from tune_knee.training_config import StoppingConfig
 
 GOOD = (0.1, 0.9, 0.9)  # train_loss, val_iou, hardest_iou: the first three criteria hold
 

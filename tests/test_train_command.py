@@ -6,9 +6,10 @@ import pytest
 from tiny_knees import tiny_knees, to_the_bit
 
 from tune_knee import keys, train_command
-from tune_knee.config import BUDGETS, LossWeights, StoppingConfig, TrialConfig, trial_id, trial_seed
+from tune_knee.config import BUDGETS, LossWeights, TrialConfig, trial_id, trial_seed
 from tune_knee.data.dataset import write_dataset
 from tune_knee.training import Trainer
+from tune_knee.training_config import StoppingConfig
 from tune_knee.trial_folder import TRAINED, TrialFolder
 
 COMMAND = ("--network", "segformer_b2", "--loss", "ce2+dice", "--tau", "0.5:0.5")

@@ -5,9 +5,10 @@ from ray.tune.result import DONE
 from tiny_knees import PLAIN, tiny_budget, tiny_knees, to_the_bit
 
 from tune_knee import keys
-from tune_knee.config import LossWeights, OptimizerConfig, TrialConfig, trial_seed
+from tune_knee.config import LossWeights, TrialConfig, trial_seed
 from tune_knee.stoppers import StudyStopper
 from tune_knee.trainable import KneeTrial
+from tune_knee.training_config import OptimizerConfig
 from tune_knee.trial_folder import TrialFolder
 
 TRIALS = {

@@ -9,7 +9,7 @@ from tiny_knees import PLAIN, REGIONS, tiny_budget, tiny_knees, to_the_bit
 from torch import nn
 
 from tune_knee import keys
-from tune_knee.config import NETWORKS, LossWeights, OptimizerConfig, ScheduleConfig, TrialConfig
+from tune_knee.config import NETWORKS, LossWeights, TrialConfig
 from tune_knee.schedule import lr_factor
 from tune_knee.training import (
     NonFiniteLossError,
@@ -18,6 +18,7 @@ from tune_knee.training import (
     make_optimizer,
     parameter_groups,
 )
+from tune_knee.training_config import OptimizerConfig, ScheduleConfig
 
 CPU = torch.device("cpu")
 MIX = TrialConfig(

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tune_knee import keys
-from tune_knee.config import AugmentationConfig, Budget, OptimizerConfig, ScheduleConfig
+from tune_knee.config import Budget
 from tune_knee.data.dataset import FRAME_COLUMNS, KneeDataset, dataset_fingerprint
+from tune_knee.training_config import AugmentationConfig, OptimizerConfig, ScheduleConfig
 
 REGIONS = ("disc", "bar")
 

@@ -3,13 +3,18 @@
 import dataclasses
 import hashlib
 import json
-import math
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self
 
-from pydantic import ConfigDict
-
 from tune_knee import keys
+from tune_knee.checks import must_be_one_of, must_be_positive, must_be_share
+from tune_knee.training_config import (
+    FORBID_EXTRA,
+    AugmentationConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    StoppingConfig,
+)
 
 NETWORKS: Final = (
     "fcn_unet",
@@ -30,26 +35,6 @@ LOSS_TERMS: Final[dict[str, tuple[str, ...]]] = {
 BOUNDARY_KINDS: Final = ("balanced_bce", "mmseg_1_2_1", "signed_distance")
 WEIGHTS_IN: Final = ("ce", "all")
 
-_FORBID_EXTRA: Final = ConfigDict(extra="forbid")
-
-
-def _must_be_positive(**values: float) -> None:
-    for name, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a positive number, got {name}={value}")
-
-
-def _must_be_share(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} must be in [0, 1], got {name}={value}")
-
-
-def _must_be_one_of(choices: tuple[str, ...], **values: str) -> None:
-    for name, value in values.items():
-        if value not in choices:
-            raise ValueError(f"{name} must be one of {', '.join(choices)}, got {name}={value}")
-
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:
@@ -62,10 +47,10 @@ class LossWeights:
     dice: float = 0.0
     boundary: float = 0.0
 
-    __pydantic_config__ = _FORBID_EXTRA
+    __pydantic_config__ = FORBID_EXTRA
 
     def __post_init__(self) -> None:
-        _must_be_share(ce=self.ce, dice=self.dice, boundary=self.boundary)
+        must_be_share(ce=self.ce, dice=self.dice, boundary=self.boundary)
         total = self.ce + self.dice + self.boundary
         if abs(total - 1) > 1e-6:
             raise ValueError(f"loss weights must sum to 1, got {self.ratio()}, sum={total:g}")
@@ -78,7 +63,7 @@ class LossWeights:
             ValueError: if the loss is unknown, a part is not a number, the number of
                 parts differs from the number of terms, or they do not sum to 1.
         """
-        _must_be_one_of(tuple(LOSS_TERMS), loss=loss)
+        must_be_one_of(tuple(LOSS_TERMS), loss=loss)
         terms = LOSS_TERMS[loss]
         try:
             values = [float(part) for part in ratio.split(":")]
@@ -120,18 +105,18 @@ class TrialConfig:
     pretrained: bool = False
     experiment: int | None = None
 
-    __pydantic_config__ = _FORBID_EXTRA
+    __pydantic_config__ = FORBID_EXTRA
 
     def __post_init__(self) -> None:
         if not self.network.startswith(SMP_PREFIX):
-            _must_be_one_of((*NETWORKS, "smp:<architecture>:<encoder>"), network=self.network)
+            must_be_one_of((*NETWORKS, "smp:<architecture>:<encoder>"), network=self.network)
         elif self.network.count(":") != 2 or self.network.endswith(":"):
             raise ValueError(
                 f"network must be smp:<architecture>:<encoder>, got network={self.network}"
             )
-        _must_be_one_of(tuple(LOSS_TERMS), loss=self.loss)
-        _must_be_one_of(BOUNDARY_KINDS, boundary=self.boundary)
-        _must_be_one_of(WEIGHTS_IN, weights_in=self.weights_in)
+        must_be_one_of(tuple(LOSS_TERMS), loss=self.loss)
+        must_be_one_of(BOUNDARY_KINDS, boundary=self.boundary)
+        must_be_one_of(WEIGHTS_IN, weights_in=self.weights_in)
         for term in ("ce", "dice", "boundary"):
             if term not in LOSS_TERMS[self.loss] and getattr(self.tau, term) != 0:
                 raise ValueError(
@@ -139,7 +124,7 @@ class TrialConfig:
                 )
         if isinstance(self.internal_weights, tuple):
             background, foreground = self.internal_weights
-            _must_be_positive(
+            must_be_positive(
                 internal_weight_background=background, internal_weight_foreground=foreground
             )
 
@@ -176,121 +161,6 @@ class TrialConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """AdamW; weight decay spares norms and biases. `clip_norm` None clips nothing."""
-
-    learning_rate: float = 1e-4
-    beta1: float = 0.9
-    beta2: float = 0.999
-    weight_decay: float = 0.01
-    clip_norm: float | None = None
-
-    __pydantic_config__ = _FORBID_EXTRA
-
-    def __post_init__(self) -> None:
-        _must_be_positive(learning_rate=self.learning_rate)
-        _must_be_share(beta1=self.beta1, beta2=self.beta2, weight_decay=self.weight_decay)
-        if self.clip_norm is not None:
-            _must_be_positive(clip_norm=self.clip_norm)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
-    """Linear warm-up, polynomial decay, cosine to 0; the joints as shares of all steps."""
-
-    warmup_share: float = 0.03
-    power: float = 0.9
-    cosine_from_share: float = 0.8
-
-    __pydantic_config__ = _FORBID_EXTRA
-
-    def __post_init__(self) -> None:
-        _must_be_share(warmup_share=self.warmup_share, cosine_from_share=self.cosine_from_share)
-        _must_be_positive(power=self.power)
-        if self.warmup_share > self.cosine_from_share:
-            raise ValueError(
-                "warmup_share must be at most cosine_from_share, "
-                f"got warmup_share={self.warmup_share}, cosine_from_share={self.cosine_from_share}"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoppingConfig:
-    """The paper's criteria in series; training stops when the plateau is reached.
-
-    Attributes:
-        train_loss_below: criterion 1, on the mean training loss of the interval.
-        val_iou_above: criterion 2, on the validation mean IoU over all regions.
-        hardest_iou_above: criterion 3, on the validation mean IoU of the hardest region.
-        hardest_region: its name; None takes the region of the smallest training area.
-        plateau_window: criterion 4 looks at this many consecutive validations,
-        plateau_fluctuation: and wants (max - min) / mean of them below this.
-    """
-
-    train_loss_below: float = 0.2
-    val_iou_above: float = 0.8
-    hardest_iou_above: float = 0.85
-    hardest_region: str | None = None
-    plateau_window: int = 10
-    plateau_fluctuation: float = 0.001
-
-    __pydantic_config__ = _FORBID_EXTRA
-
-    def __post_init__(self) -> None:
-        _must_be_share(val_iou_above=self.val_iou_above, hardest_iou_above=self.hardest_iou_above)
-        _must_be_positive(plateau_fluctuation=self.plateau_fluctuation)
-        if self.plateau_window < 2:
-            raise ValueError(
-                f"plateau_window must be at least 2, got plateau_window={self.plateau_window}"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentationConfig:
-    """Ranges of the seven random changes of a training frame; each acts on its own.
-
-    Attributes:
-        probability: chance of each of noise, filtering, scaling, cropping, rotation
-            and gamma on a frame.
-        flip_probability: chance of a left-right mirror.
-        noise_sd: largest standard deviation of added Gaussian noise, of a range of 1.
-        blur_sigma_share: largest Gaussian filter sigma as a share of the image's side.
-        scale: (smallest, largest) magnification.
-        crop_share: smallest side of a random crop, as a share of the image's side.
-        rotation_deg: largest rotation to either side.
-        gamma: (smallest, largest) exponent, drawn log-uniformly.
-    """
-
-    probability: float = 0.5
-    flip_probability: float = 0.5
-    noise_sd: float = 0.05
-    blur_sigma_share: float = 0.003
-    scale: tuple[float, float] = (0.8, 1.25)
-    crop_share: float = 0.8
-    rotation_deg: float = 20.0
-    gamma: tuple[float, float] = (0.7, 1.4)
-
-    __pydantic_config__ = _FORBID_EXTRA
-
-    def __post_init__(self) -> None:
-        _must_be_share(
-            probability=self.probability,
-            flip_probability=self.flip_probability,
-            noise_sd=self.noise_sd,
-            blur_sigma_share=self.blur_sigma_share,
-            crop_share=self.crop_share,
-        )
-        _must_be_positive(crop_share=self.crop_share)
-        for name, (low, high) in {"scale": self.scale, "gamma": self.gamma}.items():
-            if not 0 < low <= high:
-                raise ValueError(f"{name} must be 0 < low <= high, got {name}=({low}, {high})")
-        if not 0 <= self.rotation_deg <= 180:
-            raise ValueError(
-                f"rotation_deg must be in [0, 180], got rotation_deg={self.rotation_deg}"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Budget:
     """How much is spent on each trial: what all trials of a study have in common.
 
@@ -319,10 +189,10 @@ class Budget:
     stopping: StoppingConfig = field(default_factory=StoppingConfig)
     augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
 
-    __pydantic_config__ = _FORBID_EXTRA
+    __pydantic_config__ = FORBID_EXTRA
 
     def __post_init__(self) -> None:
-        _must_be_positive(
+        must_be_positive(
             width=self.width,
             max_steps=self.max_steps,
             evaluation_interval=self.evaluation_interval,
@@ -333,7 +203,7 @@ class Budget:
                 "image_size_px must be a positive multiple of 32, "
                 f"got image_size_px={self.image_size_px}"
             )
-        _must_be_one_of(("validation", "test"), select_on=self.select_on)
+        must_be_one_of(("validation", "test"), select_on=self.select_on)
         if self.batch_size < 2:
             raise ValueError(
                 "batch_size must be at least 2 (batch norm on pooled 1x1 features), "

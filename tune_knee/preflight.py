@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import torch
 
-from tune_knee.config import Budget, StoppingConfig, TrialConfig
+from tune_knee.config import Budget, TrialConfig
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.networks import build_network
+from tune_knee.training_config import StoppingConfig
 
 # Last state (weights and AdamW's two moments), and up to two sets of best weights.
 _COPIES_ON_DISK: Final = 5

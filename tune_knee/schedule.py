@@ -2,7 +2,7 @@
 
 import math
 
-from tune_knee.config import ScheduleConfig
+from tune_knee.training_config import ScheduleConfig
 
 
 def lr_factor(step: int, max_steps: int, config: ScheduleConfig) -> float:

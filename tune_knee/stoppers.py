@@ -6,9 +6,9 @@ from typing import Any
 from ray.tune import Stopper
 
 from tune_knee import keys
-from tune_knee.config import StoppingConfig
 from tune_knee.stopping import CRITERIA as CRITERIA
 from tune_knee.stopping import SeriesCriterion
+from tune_knee.training_config import StoppingConfig
 
 
 class StudyStopper(Stopper):

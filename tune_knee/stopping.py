@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tune_knee import keys
-from tune_knee.config import StoppingConfig
+from tune_knee.training_config import StoppingConfig
 
 TRAIN_LOSS: Final = "train_loss"
 VAL_IOU: Final = "val_iou"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tune_knee import keys
-from tune_knee.config import Budget, OptimizerConfig, TrialConfig
+from tune_knee.config import Budget, TrialConfig
 from tune_knee.data.augmentation import augment_batch
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.data.frame_store import FrameStore
@@ -24,6 +24,7 @@ from tune_knee.data.sampling import batch_indices, step_seed
 from tune_knee.losses import LossTerms, MixedLoss
 from tune_knee.networks import build_network
 from tune_knee.schedule import lr_factor
+from tune_knee.training_config import OptimizerConfig
 from tune_knee.validation import Validation, validate
 
 log = logging.getLogger(__name__)

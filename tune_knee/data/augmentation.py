@@ -7,10 +7,10 @@ frames a second (`benchmarks/input_path.py`).
 import torch
 from torch import Tensor
 
-from tune_knee.config import AugmentationConfig
 from tune_knee.data import opencv_changes, torch_changes
 from tune_knee.data.batch import Batch, region_channels, standardise
 from tune_knee.data.changes import draw_changes
+from tune_knee.training_config import AugmentationConfig
 
 
 def augment_batch(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tune_knee.config import AugmentationConfig
+from tune_knee.training_config import AugmentationConfig
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from tune_knee.config import AugmentationConfig
 from tune_knee.data.dataset import SPLITS, KneeDataset, open_dataset
 from tune_knee.data.pictures import augmented_sheet, contact_sheet
 from tune_knee.losses import external_weights
+from tune_knee.training_config import AugmentationConfig
 
 _NAMED = 5  # frames without a region are named up to here
 
