@@ -4,13 +4,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 import torch
 
 from tune_knee.config import Budget, TrialConfig
 from tune_knee.data.dataset import KneeDataset
-from tune_knee.testing import aggregate_frames as aggregate_frames
 from tune_knee.testing import evaluate_trial
 
 log = logging.getLogger(__name__)
@@ -25,28 +25,38 @@ class Evaluated:
     error: str = ""
 
 
-def _evaluate_on_one_thread(
-    study: Path, trial_id: str, trial: TrialConfig, budget: Budget, dataset: KneeDataset
-) -> Path:
-    torch.set_num_threads(1)
-    return evaluate_trial(study, trial_id, trial, budget, dataset)
+class _Tester:
+    """A process that tests one trial after another, on one thread."""
+
+    def __init__(self, study: Path, budget: Budget, dataset: KneeDataset) -> None:
+        torch.set_num_threads(1)
+        self._study, self._budget, self._dataset = study, budget, dataset
+
+    def test(self, trial_id: str, trial: TrialConfig) -> Path:
+        return evaluate_trial(self._study, trial_id, trial, self._budget, self._dataset)
 
 
 class EvaluationStage:
-    """Starts a Ray task per trained trial and hands out what is done."""
+    """Has trained trials tested in a process of its own and hands out what is done.
+
+    One process for all: to start and import takes longer than a preview trial's test. It is
+    started again if it dies.
+    """
 
     def __init__(
         self, study: Path, budget: Budget, dataset: "ray.ObjectRef[KneeDataset]", *, gpus: float
     ) -> None:
-        self._study, self._budget, self._dataset = study, budget, dataset
-        # A CPU of its own would queue the test behind all trials; it takes seconds.
-        task = ray.remote(_evaluate_on_one_thread)
-        self._task = task.options(num_cpus=0, num_gpus=gpus, max_retries=2)
+        # A CPU of its own would take one from the trials; a test takes seconds.
+        self._tester: Any = (
+            ray.remote(_Tester)
+            .options(num_cpus=0, num_gpus=gpus, max_restarts=-1, max_task_retries=2)
+            .remote(study, budget, dataset)
+        )
         self._pending: dict[ray.ObjectRef[Path], str] = {}
 
     def submit(self, trial_id: str, trial: TrialConfig) -> None:
         """Test a trial, unless it was tested."""
-        reference = self._task.remote(self._study, trial_id, trial, self._budget, self._dataset)
+        reference = self._tester.test.remote(trial_id, trial)
         self._pending[reference] = trial_id
 
     def done(self, *, wait: bool = False) -> Iterator[Evaluated]:

@@ -15,10 +15,11 @@ from ray.tune.experiment import Trial
 from tune_knee import keys
 from tune_knee.config import Budget, TrialConfig, trial_seed
 from tune_knee.data.dataset import KneeDataset
-from tune_knee.evaluation import Evaluated, EvaluationStage, aggregate_frames
+from tune_knee.evaluation import Evaluated, EvaluationStage
 from tune_knee.interruption import Interruption, PausingScheduler
 from tune_knee.progress import ProgressView
 from tune_knee.stoppers import CRITERIA, StudyStopper
+from tune_knee.testing import aggregate_frames
 from tune_knee.tracking import StudyTracker
 from tune_knee.trainable import KneeTrial
 from tune_knee.trial_folder import FAILED, TRAINED, Outcome, TrialFolder

@@ -1,0 +1,255 @@
+"""Whole studies as users run them, and what happens to them: kills, Ctrl-C, failures."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tiny_knees import tiny_knees, to_the_bit
+
+from tune_knee.data.dataset import write_dataset
+from tune_knee.manifest import Manifest
+from tune_knee.trial_folder import FAILED, TRAINED, TrialFolder
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+STEPS, INTERVAL = 80, 4
+BUDGET = f"""\
+budget:
+  image_size_px: 32
+  max_steps: {STEPS}
+  evaluation_interval: {INTERVAL}
+  batch_size: 2
+"""
+GRID = f"""\
+name: tiny
+{BUDGET}
+experiments:
+  - {{network: segformer_b2, loss: ce1}}
+  - {{network: segformer_b2, loss: ce2}}
+  - {{network: segformer_b2, loss: ce2+dice, tau: ["0.50:0.50"]}}
+"""
+BROKEN = f"""\
+name: broken
+{BUDGET}
+  optimizer: {{learning_rate: 1.0e+20}}
+experiments:
+  - {{network: segformer_b2, loss: ce1}}
+"""
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "tune_knee.run", *map(str, arguments)]
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
+
+
+def start_and_wait_for_states(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
+    """A study that has saved a state of two trials."""
+    study = subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    deadline = time.monotonic() + 300
+    while len(list(folder.glob("trials/*/last.pt"))) < 2:
+        assert study.poll() is None, study.communicate()[0]
+        assert time.monotonic() < deadline, "no trial saved its state in five minutes"
+        time.sleep(0.05)
+    return study
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inputs")
+    knees = tiny_knees(8, 4, 4)
+    write_dataset(folder / "knees", knees.images, knees.masks, knees.frames, knees.regions)
+    (folder / "tiny.yaml").write_text(GRID)
+    (folder / "broken.yaml").write_text(BROKEN)
+    return folder
+
+
+def asked(inputs: Path, out: Path, grid: str = "tiny") -> tuple[str | Path, ...]:
+    return ("--grid", inputs / f"{grid}.yaml", "--data", inputs / "knees", "--out", out,
+            "--budget", "preview", "--max-concurrent", "2")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed") / "study"
+    ended = run(*asked(inputs, out))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return out
+
+
+def must_equal(study: Path, other: Path) -> None:
+    """The same reports, tests and scores, to the last bit, each of them in MLflow once."""
+    trials = Manifest.read(study).trials_by_id()
+    assert Manifest.read(other).trials_by_id() == trials
+    for trial_id in trials:
+        mine, theirs = (TrialFolder.of(each, trial_id) for each in (study, other))
+        histories = [
+            pd.read_parquet(each.root / "history.parquet").to_dict("records")
+            for each in (mine, theirs)
+        ]
+        assert len(histories[0]) == STEPS / INTERVAL
+        assert to_the_bit(histories[0]) == to_the_bit(histories[1])
+        pd.testing.assert_frame_equal(
+            pd.read_parquet(mine.frames_path), pd.read_parquet(theirs.frames_path), check_exact=True
+        )
+    assert scores(study) == scores(other)
+    for each in (study, other):
+        assert query(each, "SELECT count(*) FROM runs") == [(1 + len(trials),)]
+        assert query(each, "SELECT DISTINCT status FROM runs") == [("FINISHED",)]
+        points = "SELECT run_uuid, step, count(*) FROM metrics WHERE key = 'val/iou' GROUP BY 1, 2"
+        rows = query(each, points)
+        assert len(rows) == len(trials) * STEPS / INTERVAL
+        assert {count for _, _, count in rows} == {1}
+
+
+def query(study: Path, sql: str) -> list[tuple]:
+    with sqlite3.connect(study / "mlflow.db") as database:
+        return database.execute(sql).fetchall()
+
+
+def scores(study: Path) -> list[tuple]:
+    return query(
+        study,
+        "SELECT tags.value, latest_metrics.key, latest_metrics.value FROM latest_metrics "
+        "JOIN tags ON tags.run_uuid = latest_metrics.run_uuid AND tags.key = 'tune_knee.trial_id' "
+        "WHERE latest_metrics.key LIKE 'test/%score' ORDER BY 1, 2",
+    )
+
+
+def test_a_study_trains_tests_and_ranks_all_trials(undisturbed: Path) -> None:
+    trials = Manifest.read(undisturbed).trials_by_id()
+    for trial_id in trials:
+        outcome = TrialFolder.of(undisturbed, trial_id).read_outcome()
+        assert outcome is not None
+        assert (outcome.status, outcome.steps, outcome.tested) == (TRAINED, STEPS, True)
+        assert outcome.reason == f"maximum of {STEPS} steps"
+    scored = [value for _, key, value in scores(undisturbed) if key == "test/score"]
+    regions, ranked = 2, 2  # ce1 has no score
+    assert sum(scored) == regions * ranked * (ranked + 1)
+
+
+def test_kill_of_the_driver_and_resume_equal_an_undisturbed_study(
+    inputs: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "study"
+    study = start_and_wait_for_states(out, *asked(inputs, out))
+    study.kill()
+    study.communicate()
+    assert not list(out.glob("trials/*/test_frames.parquet"))
+    ended = run("--resume", "--out", out)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    must_equal(out, undisturbed)
+
+
+def test_ctrl_c_saves_ends_and_resumes(inputs: Path, undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    study = start_and_wait_for_states(out, *asked(inputs, out))
+    study.send_signal(signal.SIGINT)
+    said, _ = study.communicate(timeout=120)
+    assert study.returncode == 130, said
+    assert f"python -m tune_knee.run --resume --out {out}" in " ".join(said.split())
+    ended = run("--resume", "--out", out)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    must_equal(out, undisturbed)
+
+
+def test_ctrl_c_twice_stops_at_once_and_resumes(
+    inputs: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "study"
+    study = start_and_wait_for_states(out, *asked(inputs, out))
+    study.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    study.send_signal(signal.SIGINT)
+    said, _ = study.communicate(timeout=120)
+    assert study.returncode == 130, said
+    assert "Traceback" not in said
+    ended = run("--resume", "--out", out)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    must_equal(out, undisturbed)
+
+
+def test_a_killed_trial_is_taken_up_again(inputs: Path, undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    study = start_and_wait_for_states(out, *asked(inputs, out))
+    os.kill(a_training_process_below(study.pid), signal.SIGKILL)
+    said, _ = study.communicate(timeout=300)
+    assert study.returncode == 0, said
+    must_equal(out, undisturbed)
+
+
+def a_training_process_below(driver: int) -> int:
+    found = subprocess.run(
+        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[1:]
+    rows = [line.split(maxsplit=2) for line in found]
+    parents = {int(pid): int(parent) for pid, parent, _ in rows}
+    for pid, _, args in rows:
+        ancestor = int(pid)
+        while "ResourceTrainable" in args and ancestor in parents:
+            ancestor = parents[ancestor]
+            if ancestor == driver:
+                return int(pid)
+    raise AssertionError("no training process below the study's")
+
+
+def test_failures_are_recorded_and_retried_when_asked(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    ended = run(*asked(inputs, out, "broken"))
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "--retry-failed" in ended.stdout
+    (trial_id,) = Manifest.read(out).trials_by_id()
+    outcome = TrialFolder.of(out, trial_id).read_outcome()
+    assert outcome is not None
+    assert outcome.status == FAILED
+    assert "training loss must be finite" in outcome.reason
+    assert "segformer_b2 ce1" in outcome.reason
+    failed = "SELECT count(*) FROM runs WHERE status = 'FAILED'"
+    assert query(out, failed) == [(2,)]  # the trial's and the study's
+    before = (out / "trials" / trial_id / "outcome.json").stat().st_mtime_ns
+    assert run("--resume", "--out", out).returncode == 1
+    assert (out / "trials" / trial_id / "outcome.json").stat().st_mtime_ns == before
+    assert run("--resume", "--retry-failed", "--out", out).returncode == 1
+    assert (out / "trials" / trial_id / "outcome.json").stat().st_mtime_ns > before
+    assert query(out, "SELECT count(*) FROM runs") == [(2,)]
+
+
+def test_more_trials_at_a_time_than_ray_has_cpus_for_is_refused(
+    inputs: Path, tmp_path: Path
+) -> None:
+    ended = run(*asked(inputs, tmp_path / "study"), "--max-concurrent", "1000")
+    assert ended.returncode == 2
+    assert "lower --max-concurrent" in " ".join(ended.stderr.split())
+
+
+def test_the_wheel_runs_from_another_folder(tmp_path: Path) -> None:
+    checkout = Path(__file__).parent.parent
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "-w", tmp_path, checkout], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    dry_run = ["-m", "tune_knee.run", "--grid", "paper", "--dry-run", "--json"]
+    ended = subprocess.run(
+        [sys.executable, *dry_run],
+        cwd=unpacked(wheel, tmp_path / "elsewhere"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(json.loads(ended.stdout)["trials"]) == 55
+
+
+def unpacked(wheel: Path, folder: Path) -> Path:
+    """The wheel's content alone: ``python -m`` looks here before the checkout."""
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", wheel, folder], check=True)
+    return folder
