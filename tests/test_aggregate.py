@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.aggregate import aggregate_frames
-from tune_knee import evaluation, keys
+from tune_knee import testing, keys
 
 METRICS = ["iou", "dice", "precision", "recall", "hd95_px", "assd_px"]
 NAN = float("nan")
@@ -87,7 +87,7 @@ def test_the_study_logs_the_same_means():
         ("a", "k2", 0, "femur", 0.6, 0.7, 0.9, 0.6, 4.0, 2.0),
         ("a", "k2", 0, "tibia", 0.0, 0.0, 0.0, 0.0, NAN, NAN),
     ).drop(columns="trial")
-    logged = evaluation.aggregate_frames(frames)
+    logged = testing.aggregate_frames(frames)
     means = aggregate_frames(frames, by=()).set_index("region")
     expected = {
         keys.test(region, name): means.loc[region, name]
