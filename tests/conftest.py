@@ -16,6 +16,7 @@ def local_ray() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+        environment.setenv("TUNE_DISABLE_SIGINT_HANDLER", "1")  # which Tune leaves behind
         ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
         yield
         ray.shutdown()

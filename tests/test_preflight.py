@@ -82,7 +82,7 @@ def test_a_disk_with_just_enough_room_is_taken(tmp_path, monkeypatch):
     [
         ({"CPU": 2}, 0, 2),
         ({"CPU": 4, "GPU": 1}, 0.25, 4),
-        ({"CPU": 10, "GPU": 1}, 0.1, 10),  # 10 * 0.1 is not quite 1 in floating point
+        ({"CPU": 100, "GPU": 7}, 0.07, 100),  # 100 * 0.07 is a little above 7 in floating point
         ({"CPU": 4, "GPU": 4}, 2, 2),
     ],
 )

@@ -8,6 +8,7 @@ from tiny_knees import tiny_knees, to_the_bit
 from tune_knee import keys, train_command
 from tune_knee.config import BUDGETS, LossWeights, TrialConfig, trial_id, trial_seed
 from tune_knee.data.dataset import write_dataset
+from tune_knee.stopping import CRITERIA
 from tune_knee.training import Trainer
 from tune_knee.training_config import StoppingConfig
 from tune_knee.trial_folder import TRAINED, TrialFolder
@@ -110,26 +111,36 @@ def test_a_seed_asked_for_is_used_and_kept_apart(run, tmp_path, monkeypatch):
     assert seeds == [trial_seed(names[0]), 3]
 
 
-def test_started_again_it_goes_on_exactly(run, tmp_path, monkeypatch, caplog):
+@pytest.fixture
+def cut(monkeypatch):
+    """Ctrl-C at a step, once."""
+
+    def interrupt_at(step):
+        interval = Trainer.run_interval
+
+        def run_interval(trainer):
+            if trainer.progress.step == step:
+                monkeypatch.setattr(Trainer, "run_interval", interval)
+                raise KeyboardInterrupt
+            return interval(trainer)
+
+        monkeypatch.setattr(Trainer, "run_interval", run_interval)
+
+    return interrupt_at
+
+
+def test_started_again_it_goes_on_exactly(run, cut, tmp_path, caplog):
     run(out="whole")
-    interval = Trainer.run_interval
-
-    def interrupted(trainer):
-        if trainer.progress.step == 4:
-            raise KeyboardInterrupt
-        return interval(trainer)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "run_interval", interrupted)
-        assert run(out="cut") == 130
+    cut(4)
+    assert run(out="cut") == 130
     assert "interrupted; the same command goes on" in caplog.messages[-1]
     assert only_folder(tmp_path / "cut").read_outcome() is None
     assert run(out="cut") == 0
     assert any("goes on from step 4" in message for message in caplog.messages)
-    whole, cut = (only_folder(tmp_path / out) for out in ("whole", "cut"))
-    assert to_the_bit(cut.load_state()["reports"]) == to_the_bit(whole.load_state()["reports"])
+    whole, again = (only_folder(tmp_path / out) for out in ("whole", "cut"))
+    assert to_the_bit(again.load_state()["reports"]) == to_the_bit(whole.load_state()["reports"])
     pd.testing.assert_frame_equal(
-        pd.read_parquet(cut.frames_path), pd.read_parquet(whole.frames_path)
+        pd.read_parquet(again.frames_path), pd.read_parquet(whole.frames_path)
     )
 
 
@@ -142,11 +153,17 @@ def test_what_is_trained_and_tested_is_shown_again(run, monkeypatch, capsys, cap
     assert "is trained already" in caplog.messages[-1]
 
 
-def test_it_stops_by_the_papers_criteria(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("cut_at", [None, 2, 4])
+def test_it_stops_by_the_papers_criteria_interrupted_or_not(
+    run, cut, tmp_path, monkeypatch, cut_at
+):
     easy = StoppingConfig(
-        train_loss_below=100, val_iou_above=0, hardest_iou_above=0, plateau_window=2,
+        train_loss_below=100,
+        val_iou_above=0,
+        hardest_iou_above=0,
+        plateau_window=2,
         plateau_fluctuation=2,
-    )  # fmt: skip
+    )
     monkeypatch.setitem(BUDGETS, "preview", replace(BUDGETS["preview"], stopping=easy))
     validate = Trainer._validate
 
@@ -156,12 +173,31 @@ def test_it_stops_by_the_papers_criteria(run, tmp_path, monkeypatch):
         return result
 
     monkeypatch.setattr(Trainer, "_validate", found)
+    if cut_at == 4:  # trained to the end, but not on record as such
+        monkeypatch.setattr(
+            TrialFolder, "write_outcome", interrupts_once(TrialFolder.write_outcome)
+        )
+    elif cut_at:
+        cut(cut_at)
+    if cut_at:
+        assert run() == 130
     assert run() == 0
     outcome = only_folder(tmp_path / "out").read_outcome()
     assert outcome.steps == 4
     assert outcome.reason.startswith("plateau")
-    assert outcome.opened["train_loss"] == 2
-    assert outcome.opened["plateau"] == 4
+    assert outcome.opened == dict(zip(CRITERIA, (2, 2, 2, 4), strict=True))
+
+
+def interrupts_once(method):
+    interrupted = []
+
+    def call(*arguments):
+        if interrupted:
+            return method(*arguments)
+        interrupted.append(True)
+        raise KeyboardInterrupt
+
+    return call
 
 
 def test_frames_of_another_size_are_resized(run, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from torch import nn
 
 from tune_knee import keys
 from tune_knee.config import NETWORKS, LossWeights, TrialConfig
+from tune_knee.data.augmentation import augment_batch
 from tune_knee.schedule import lr_factor
 from tune_knee.training import (
     NonFiniteLossError,
@@ -76,6 +77,23 @@ def test_the_seed_decides_even_from_equal_weights():
     one, other = trainer(seed=1), trainer(seed=2)
     other.network.load_state_dict(one.network.state_dict())
     assert to_the_bit(all_reports(one)) != to_the_bit(all_reports(other))
+
+
+def test_batches_and_augmentation_are_drawn_by_seed_and_step(monkeypatch):
+    drawn = []
+
+    def recorded(images, masks, regions, config, generator):
+        drawn.append((images.numpy().tobytes(), generator.initial_seed()))
+        return augment_batch(images, masks, regions, config, generator)
+
+    monkeypatch.setattr("tune_knee.training.augment_batch", recorded)
+    for seed in (1, 2, 1):
+        trainer(seed=seed, budget=tiny_budget(evaluation_interval=3)).run_interval()
+    assert drawn[:3] == drawn[6:]
+    assert len(set(drawn)) == 6
+    frames, generators = zip(*drawn, strict=True)
+    assert len(set(generators)) == 6
+    assert set(frames[:3]).isdisjoint(frames[3:6])
 
 
 def test_a_network_learns():
