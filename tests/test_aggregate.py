@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.aggregate import aggregate_frames
-from tune_knee import testing, keys
+from tune_knee import keys, testing
 
 METRICS = ["iou", "dice", "precision", "recall", "hd95_px", "assd_px"]
 NAN = float("nan")

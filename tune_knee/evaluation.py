@@ -28,12 +28,12 @@ class Evaluated:
 class _Tester:
     """A process that tests one trial after another, on one thread."""
 
-    def __init__(self, study: Path, budget: Budget, dataset: KneeDataset) -> None:
+    def __init__(self, study: Path, budget: Budget) -> None:
         torch.set_num_threads(1)
-        self._study, self._budget, self._dataset = study, budget, dataset
+        self._study, self._budget = study, budget
 
-    def test(self, trial_id: str, trial: TrialConfig) -> Path:
-        return evaluate_trial(self._study, trial_id, trial, self._budget, self._dataset)
+    def test(self, trial_id: str, trial: TrialConfig, dataset: KneeDataset) -> Path:
+        return evaluate_trial(self._study, trial_id, trial, self._budget, dataset)
 
 
 class EvaluationStage:
@@ -46,17 +46,18 @@ class EvaluationStage:
     def __init__(
         self, study: Path, budget: Budget, dataset: "ray.ObjectRef[KneeDataset]", *, gpus: float
     ) -> None:
+        self._dataset = dataset
         # A CPU of its own would take one from the trials; a test takes seconds.
         self._tester: Any = (
             ray.remote(_Tester)
             .options(num_cpus=0, num_gpus=gpus, max_restarts=-1, max_task_retries=2)
-            .remote(study, budget, dataset)
+            .remote(study, budget)
         )
         self._pending: dict[ray.ObjectRef[Path], str] = {}
 
     def submit(self, trial_id: str, trial: TrialConfig) -> None:
         """Test a trial, unless it was tested."""
-        reference = self._tester.test.remote(trial_id, trial)
+        reference = self._tester.test.remote(trial_id, trial, self._dataset)
         self._pending[reference] = trial_id
 
     def done(self, *, wait: bool = False) -> Iterator[Evaluated]:

@@ -1,7 +1,7 @@
 """Define a new study, or take one up again; all that must hold before Ray starts."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -68,9 +68,9 @@ def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
         fingerprint=dataset.fingerprint,
         tracking_uri=arguments.tracking_uri or sqlite_uri(out),
     )
-    check(manifest, out, dataset)
+    opened = ready(OpenedStudy(out, manifest, dataset))
     manifest.write(out)
-    return OpenedStudy(out, manifest, dataset)
+    return opened
 
 
 def resume_study(arguments: Arguments, console: Console) -> OpenedStudy:
@@ -97,22 +97,29 @@ def resume_study(arguments: Arguments, console: Console) -> OpenedStudy:
             "bring the old data back, or start a new study"
         )
     console.print(f"Budget {manifest.budget.name}: the study's own.")
-    check(manifest, out, dataset)
-    return OpenedStudy(out, manifest, dataset)
+    return ready(OpenedStudy(out, manifest, dataset))
 
 
-def check(manifest: Manifest, out: Path, dataset: KneeDataset) -> None:
-    """All that must hold before Ray starts."""
-    preflight.check_dataset(dataset, manifest.budget)
-    preflight.hardest_region(manifest.budget.stopping, dataset)
+def ready(opened: OpenedStudy) -> OpenedStudy:
+    """The study with its frames at the budget's size, all checked that must hold before Ray.
+
+    Raises:
+        ValueError: if something does not hold.
+    """
+    manifest, dataset = opened.manifest, opened.dataset
+    dataset.verify()
+    resized = dataset.resized(manifest.budget.image_size_px)
+    preflight.check_dataset(resized, manifest.budget)
+    preflight.hardest_region(manifest.budget.stopping, resized)
     left = {
         trial_id: trial
         for trial_id, trial in manifest.trials_by_id().items()
-        if not (out / "trials" / trial_id).exists()
+        if not (opened.out / "trials" / trial_id).exists()
     }
-    needed = preflight.disk_needed(left, manifest.budget, len(dataset.regions))
-    preflight.check_disk(out, needed)
+    needed = preflight.disk_needed(left, manifest.budget, len(resized.regions))
+    preflight.check_disk(opened.out, needed)
     require_reachable(manifest.tracking_uri)
+    return replace(opened, dataset=resized)
 
 
 def open_study(arguments: Arguments, console: Console) -> OpenedStudy:

@@ -82,6 +82,20 @@ class KneeDataset:
             [np.count_nonzero(chosen & (1 << r)) for r in range(len(self.regions))], dtype=np.int64
         )
 
+    def verify(self) -> None:
+        """Read everything once and compare it with the fingerprint.
+
+        Raises:
+            ValueError: if images, masks, cases, splits or regions are not what they were
+                when the dataset was written.
+        """
+        found = dataset_fingerprint(self.images, self.masks, self.frames, self.regions)
+        if found != self.fingerprint:
+            raise ValueError(
+                f"the data must be as they were written, fingerprint {self.fingerprint}, "
+                f"got fingerprint={found}; prepare the dataset again"
+            )
+
     def resized(self, size_px: int) -> Self:
         """The same frames at another side length, in memory.
 
