@@ -10,8 +10,9 @@ from typing import Final
 
 import pandas as pd
 import torch
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -197,16 +198,16 @@ def _observe(criterion: SeriesCriterion, report: Report, hardest_region: str) ->
     )
 
 
-def results_table(job: Job, frames: pd.DataFrame) -> Table:
+def results_table(job: Job, frames: pd.DataFrame) -> Group:
     """Test means of the six metrics, one row a region."""
     metrics = aggregate_frames(frames)
     best_step, _ = job.folder.load_best()
     tested = len(frames) // len(job.dataset.regions)
-    rows = Table(
-        title=f"{job.trial.label}, budget {job.budget.name}, best of step {best_step}, "
-        f"{tested} test frames",
-        title_justify="left",
+    title = Text(
+        f"{job.trial.label}, budget {job.budget.name}, best of step {best_step}, "
+        f"{tested} test frames"
     )
+    rows = Table()
     rows.add_column("region")
     for metric in (*keys.METRICS, keys.MISSED_FRAMES):
         rows.add_column(metric, justify="right")
@@ -214,7 +215,7 @@ def results_table(job: Job, frames: pd.DataFrame) -> Table:
         values = (metrics[keys.test(region, metric)] for metric in keys.METRICS)
         missed = metrics[keys.test(region, keys.MISSED_FRAMES)]
         rows.add_row(region, *(f"{value:.4f}" for value in values), f"{missed:.0f}")
-    return rows
+    return Group(title, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
