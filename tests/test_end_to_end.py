@@ -197,7 +197,7 @@ def a_training_process_below(driver: int) -> int:
     parents = {int(pid): int(parent) for pid, parent, _ in rows}
     for pid, _, args in rows:
         ancestor = int(pid)
-        while "ResourceTrainable" in args and ancestor in parents:
+        while "KneeTrial" in args and ancestor in parents:
             ancestor = parents[ancestor]
             if ancestor == driver:
                 return int(pid)

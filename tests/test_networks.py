@@ -250,7 +250,9 @@ def test_pretrained_weights_out_of_reach(
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(RuntimeError, match=r"ImageNet weights of resnet(50c|18) must be fetched"):
+    with pytest.raises(
+        ConnectionError, match=r"ImageNet weights of resnet(50c|18) must be fetched"
+    ):
         build_network(name, pretrained=True)
 
 

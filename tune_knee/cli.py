@@ -37,6 +37,7 @@ class Arguments:
     gpus_per_trial: float | None
     network: list[str]
     loss: list[str]
+    pretrained: bool
     resume: bool
     retry_failed: bool
     dry_run: bool
@@ -58,6 +59,8 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
                       help="only this network of the grid (repeatable)")  # fmt: skip
     what.add_argument("--loss", action="append", default=[], metavar="NAME",
                       help="only this loss of the grid (repeatable)")  # fmt: skip
+    what.add_argument("--pretrained", action="store_true",
+                      help="start every network from an ImageNet backbone")  # fmt: skip
     what.add_argument("--budget", choices=("auto", *BUDGETS),
                       help="how much to spend on each trial; auto is paper on a GPU, "
                       "else preview [auto]")  # fmt: skip
@@ -88,8 +91,11 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
         parser.error("--dry-run looks at a new study; leave --resume out")
     if found.retry_failed and not found.resume:
         parser.error("--retry-failed must come with --resume")
-    if found.resume and (found.network or found.loss):
-        parser.error("--resume goes on with the study's own trials; leave --network and --loss out")
+    if found.resume and (found.network or found.loss or found.pretrained):
+        parser.error(
+            "--resume goes on with the study's own trials; leave --network, --loss and "
+            "--pretrained out"
+        )
     return Arguments(**vars(found))
 
 

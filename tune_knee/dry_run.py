@@ -8,11 +8,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from search_spaces.loader import load_grid
 from tune_knee import cost
 from tune_knee.cli import Arguments
 from tune_knee.data.dataset import open_dataset
-from tune_knee.opening import choose_budget
+from tune_knee.opening import asked_grid
+from tune_knee.preflight import choose_budget
 from tune_knee.progress import duration
 
 _PAPER_REGIONS: Final = 4  # of a grid that is looked at without data
@@ -21,7 +21,7 @@ _PAPER_REGIONS: Final = 4  # of a grid that is looked at without data
 def dry_run(arguments: Arguments, console: Console) -> None:
     """List the trials and what they will cost."""
     budget, why = choose_budget(arguments.budget)
-    grid = load_grid(arguments.grid or "paper").narrowed(arguments.network, arguments.loss)
+    grid = asked_grid(arguments)
     budget = grid.apply_to(budget)
     regions = len(open_dataset(arguments.data).regions) if arguments.data else _PAPER_REGIONS
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

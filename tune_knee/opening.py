@@ -4,13 +4,12 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
+from search_spaces.grid import Grid
 from search_spaces.loader import load_grid
 from tune_knee import preflight
 from tune_knee.cli import Arguments
-from tune_knee.config import BUDGETS, Budget
 from tune_knee.data.dataset import KneeDataset, open_dataset
 from tune_knee.data.phantom import make_phantom
 from tune_knee.manifest import FILE_NAME, Manifest
@@ -26,25 +25,24 @@ class OpenedStudy:
     dataset: KneeDataset
 
 
-def choose_budget(asked: str | None) -> tuple[Budget, str]:
-    """The budget, and why it."""
-    if asked not in (None, "auto"):
-        return BUDGETS[asked], "asked for"
-    if torch.cuda.is_available():
-        return BUDGETS["paper"], "there is a GPU"
-    return BUDGETS["preview"], "there is no GPU; --budget paper trains at full size all the same"
-
-
 def resume_command(out: Path) -> str:
     """What to type to go on."""
     return f"python -m tune_knee.run --resume --out {shlex.quote(str(out))}"
 
 
+def asked_grid(arguments: Arguments) -> Grid:
+    """The grid, narrowed and changed as the command line says."""
+    grid = load_grid(arguments.grid or "paper").narrowed(arguments.network, arguments.loss)
+    if not arguments.pretrained:
+        return grid
+    return replace(grid, trials=tuple(replace(each, pretrained=True) for each in grid.trials))
+
+
 def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
     """Define a new study in an empty folder."""
-    budget, why = choose_budget(arguments.budget)
+    budget, why = preflight.choose_budget(arguments.budget)
     console.print(f"Budget {budget.name}: {why}.")
-    grid = load_grid(arguments.grid or "paper").narrowed(arguments.network, arguments.loss)
+    grid = asked_grid(arguments)
     budget = grid.apply_to(budget)
     out = (arguments.out or Path("out") / grid.name).resolve()
     if (out / FILE_NAME).exists():
@@ -116,6 +114,7 @@ def ready(opened: OpenedStudy) -> OpenedStudy:
         for trial_id, trial in manifest.trials_by_id().items()
         if not (opened.out / "trials" / trial_id).exists()
     }
+    preflight.check_pretrained(left, manifest.budget)
     needed = preflight.disk_needed(left, manifest.budget, len(resized.regions))
     preflight.check_disk(opened.out, needed)
     require_reachable(manifest.tracking_uri)

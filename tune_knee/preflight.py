@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import torch
 
-from tune_knee.config import Budget, TrialConfig
+from tune_knee.config import BUDGETS, Budget, TrialConfig
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.networks import build_network
 from tune_knee.training_config import StoppingConfig
@@ -16,6 +16,15 @@ from tune_knee.training_config import StoppingConfig
 _COPIES_ON_DISK: Final = 5
 _BYTES_PER_WEIGHT: Final = 4
 _SPARE_BYTES: Final = 200 * 2**20  # MLflow, logs, Parquet
+
+
+def choose_budget(asked: str | None) -> tuple[Budget, str]:
+    """The budget of a name; None or ``auto`` is paper on a GPU, else preview. And why."""
+    if asked not in (None, "auto"):
+        return BUDGETS[asked], "asked for"
+    if torch.cuda.is_available():
+        return BUDGETS["paper"], "there is a GPU"
+    return BUDGETS["preview"], "there is no GPU; --budget paper trains at full size all the same"
 
 
 def hardest_region(stopping: StoppingConfig, dataset: KneeDataset) -> str:
@@ -64,6 +73,19 @@ def disk_needed(trials: Mapping[str, TrialConfig], budget: Budget, regions: int)
             weights[trial.network] = sum(p.numel() for p in network.parameters())
     total = sum(weights[trial.network] for trial in trials.values())
     return total * _BYTES_PER_WEIGHT * _COPIES_ON_DISK + _SPARE_BYTES
+
+
+def check_pretrained(trials: Mapping[str, TrialConfig], budget: Budget) -> None:
+    """Every network that is to start from an ImageNet backbone can.
+
+    Raises:
+        ValueError: if there are no such weights, or they cannot be fetched.
+    """
+    for network in {trial.network for trial in trials.values() if trial.pretrained}:
+        try:
+            build_network(network, width=budget.width, pretrained=True)
+        except ConnectionError as error:
+            raise ValueError(str(error)) from error
 
 
 def check_disk(out: Path, needed: int) -> None:

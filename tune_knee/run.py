@@ -19,7 +19,7 @@ from tune_knee.interruption import Interruption
 from tune_knee.opening import OpenedStudy, open_study, resume_command
 from tune_knee.progress import ProgressView, StudyProgress
 from tune_knee.study import StudyPlan, run_study
-from tune_knee.summary import announce, mlflow_command
+from tune_knee.summary import announce, external_weights_by_region, mlflow_command
 from tune_knee.tracking import StudyTracker
 from tune_knee.trial_folder import FAILED, TRAINED
 
@@ -94,6 +94,7 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
             if outcome.status == FAILED:
                 plan.folder(trial_id).forget_outcome()
     announce(opened, plan, dashboard, console)
+    weights = external_weights_by_region(opened.dataset)
     is_server = manifest.tracking_uri.startswith("http")
     artifacts = None if is_server else opened.out / "mlartifacts"
     tracker = StudyTracker(
@@ -104,7 +105,11 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
         fingerprint=manifest.fingerprint,
         regions=opened.dataset.regions,
         artifact_root=artifacts,
-        manifest={"grid": manifest.grid, "data": str(manifest.data)},
+        manifest={
+            "grid": manifest.grid,
+            "data": str(manifest.data),
+            **{f"external_weight/{region}": f"{weight:.4f}" for region, weight in weights.items()},
+        },
     )
     statuses = [outcome.status for outcome in plan.outcomes().values()]
     progress = StudyProgress(

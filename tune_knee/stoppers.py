@@ -6,7 +6,6 @@ from typing import Any
 from ray.tune import Stopper
 
 from tune_knee import keys
-from tune_knee.stopping import CRITERIA as CRITERIA
 from tune_knee.stopping import SeriesCriterion
 from tune_knee.training_config import StoppingConfig
 

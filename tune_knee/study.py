@@ -18,7 +18,8 @@ from tune_knee.data.dataset import KneeDataset
 from tune_knee.evaluation import Evaluated, EvaluationStage
 from tune_knee.interruption import Interruption, PausingScheduler
 from tune_knee.progress import ProgressView
-from tune_knee.stoppers import CRITERIA, StudyStopper
+from tune_knee.stoppers import StudyStopper
+from tune_knee.stopping import CRITERIA
 from tune_knee.testing import aggregate_frames
 from tune_knee.tracking import StudyTracker
 from tune_knee.trainable import KneeTrial
@@ -230,7 +231,8 @@ def _train(
         KneeTrial, trials=plan.trials, dataset=dataset, budget=plan.budget, study=plan.root
     )
     tune.run(
-        tune.with_resources(trainable, {"CPU": plan.cpus_per_trial, "GPU": gpus}),
+        trainable,
+        resources_per_trial={"cpu": plan.cpus_per_trial, "gpu": gpus},
         config={keys.TRIAL_ID: tune.grid_search(left)},
         stop=StudyStopper(plan.budget.stopping, plan.hardest_region, plan.budget.max_steps),
         scheduler=PausingScheduler(interruption),

@@ -3,6 +3,8 @@
 from rich.console import Console
 from rich.table import Table
 
+from tune_knee.data.dataset import KneeDataset
+from tune_knee.losses import external_weights
 from tune_knee.opening import OpenedStudy
 from tune_knee.study import StudyPlan
 
@@ -14,10 +16,17 @@ def mlflow_command(tracking_uri: str) -> str:
     return f"mlflow ui --backend-store-uri {tracking_uri}"
 
 
+def external_weights_by_region(dataset: KneeDataset) -> dict[str, float]:
+    """Weights of the regions in ce2, from their areas in the training labels."""
+    weights = external_weights(dataset.areas_px()).tolist()
+    return dict(zip(dataset.regions, weights, strict=True))
+
+
 def announce(opened: OpenedStudy, plan: StudyPlan, dashboard: str, console: Console) -> None:
     """Say what will run, on what, and where to watch it."""
     manifest, dataset = opened.manifest, opened.dataset
     budget, splits = manifest.budget, dataset.frames["split"].value_counts()
+    weights = external_weights_by_region(dataset)
     share = f"{plan.gpus_per_trial:g} GPU" if plan.gpus_per_trial else "1 CPU"
     lines = {
         "study": f"{manifest.study}: {len(plan.trials)} trials of grid {manifest.grid}, "
@@ -27,6 +36,8 @@ def announce(opened: OpenedStudy, plan: StudyPlan, dashboard: str, console: Cons
         "data": f"{manifest.data}: {len(dataset):,} frames of "
         f"{dataset.frames['case'].nunique()} cases, "
         f"{splits['train']}/{splits['validation']}/{splits['test']}; {', '.join(dataset.regions)}",
+        "weights": "ce2, from the training areas: "
+        + ", ".join(f"{region} {weight:.4f}" for region, weight in weights.items()),
         "device": f"{plan.max_concurrent} trials at a time, {share} each",
         "MLflow": mlflow_command(manifest.tracking_uri),
         "dashboard": f"http://{dashboard}, its token: ray get-auth-token",

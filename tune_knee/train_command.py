@@ -101,7 +101,7 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    default_budget = "paper" if torch.cuda.is_available() else "preview"
+    default_budget = preflight.choose_budget("auto")[0].name
     add = parser.add_argument
     add("--network", required=True, metavar="NAME",
         help=f"{', '.join(NETWORKS)}, or smp:ARCHITECTURE:ENCODER")  # fmt: skip

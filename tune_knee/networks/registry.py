@@ -50,7 +50,7 @@ def build_network(
     Raises:
         ValueError: if the name is unknown, a number is out of range, or pretrained weights
             do not exist for this network and width.
-        RuntimeError: if pretrained weights cannot be fetched.
+        ConnectionError: if pretrained weights cannot be fetched.
     """
     for argument, value in {"regions": regions, "in_channels": in_channels, "width": width}.items():
         if not (math.isfinite(value) and value > 0):

@@ -28,7 +28,7 @@ def resnet50_v1c(
         pretrained: take ImageNet weights; they are fetched once, then cached.
 
     Raises:
-        RuntimeError: if the pretrained weights can neither be fetched nor found in the cache.
+        ConnectionError: if the pretrained weights can neither be fetched nor found in the cache.
     """
     stage_channels = [scale_channels(channels, width) for channels in _STAGE_CHANNELS]
     with fetching_weights("resnet50c"):

@@ -31,7 +31,7 @@ def smp_network(name: str, regions: int, in_channels: int, pretrained: bool) -> 
     Raises:
         ValueError: if the name has another form, if architecture or encoder is unknown or
             they do not fit each other, or if the encoder has no ImageNet weights.
-        RuntimeError: if the pretrained weights can neither be fetched nor found in the cache.
+        ConnectionError: if the pretrained weights can neither be fetched nor found in the cache.
     """
     architecture, _, encoder = name.removeprefix(SMP_PREFIX).partition(":")
     if not encoder:
