@@ -230,6 +230,7 @@ def _train(
     trainable = tune.with_parameters(
         KneeTrial, trials=plan.trials, dataset=dataset, budget=plan.budget, study=plan.root
     )
+    trainable.__qualname__ = KneeTrial.__qualname__  # what Ray's dashboard calls it
     tune.run(
         trainable,
         resources_per_trial={"cpu": plan.cpus_per_trial, "gpu": gpus},
