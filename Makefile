@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= out/paper
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: study test test-all lint
+.PHONY: study test test-slow lint
 
 study: $(VENV)/.installed
 	$(BIN)/python -m tune_knee.run --grid paper --out $(OUT) $(ARGS)
@@ -13,8 +13,8 @@ study: $(VENV)/.installed
 test: lint
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-all: lint
-	$(BIN)/python -m pytest $(ARGS)
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -97,7 +97,6 @@ def test_resources_that_ray_has_are_taken(offered, gpus, concurrent):
         ({}, 0, 1, "must offer 1 CPUs for 1 trials at a time, got 0"),
         ({"CPU": 2}, 1, 1, "must offer 1 GPUs .*, got 0; lower .* or --gpus-per-trial"),
         ({"CPU": 9, "GPU": 1}, 0.25, 5, "must offer 1.25 GPUs for 5 trials at a time, got 1"),
-        ({"CPU": 9, "GPU": 4}, 1.5, 1, "above 1 must be whole, got gpus_per_trial=1.5"),
     ],
 )
 def test_what_would_wait_forever_is_refused(offered, gpus, concurrent, message):

@@ -110,8 +110,6 @@ def _share(text: str) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 <= value < 1000 or (value > 1 and value != int(value)):
-        raise argparse.ArgumentTypeError(
-            f"must be a share in [0, 1] or a whole number of GPUs, got {text}"
-        )
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a share in [0, 1], got {text}")
     return value

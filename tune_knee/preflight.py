@@ -112,10 +112,6 @@ def check_resources(
     """
     for kind, per_trial in {"CPU": cpus_per_trial, "GPU": gpus_per_trial}.items():
         offered = float(available.get(kind, 0))
-        if per_trial > 1 and kind == "GPU" and per_trial != int(per_trial):
-            raise ValueError(
-                f"gpus_per_trial above 1 must be whole, got gpus_per_trial={per_trial}"
-            )
         if per_trial * concurrent > offered + 1e-6:
             raise ValueError(
                 f"Ray must offer {per_trial * concurrent:g} {kind}s for {concurrent} trials at "

@@ -45,7 +45,7 @@ def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:
         gpus = 1.0 if on_gpu else 0.0
     fit = int(offered["CPU"])
     if gpus:
-        fit = min(fit, int(offered.get("GPU", 0) / gpus + 1e-6))
+        fit = min(fit, int(offered.get("GPU", 0)) * int(1 / gpus + 1e-6))  # a trial needs one GPU
     concurrent = arguments.max_concurrent or max(1, fit)
     preflight.check_resources(offered, cpus_per_trial=1, gpus_per_trial=gpus, concurrent=concurrent)
     return StudyPlan(
