@@ -83,9 +83,43 @@ def log_to(path: Path, console: Console) -> None:
     )
 
 
+def open_tracker(opened: OpenedStudy) -> StudyTracker:
+    """The study's tracker; artifacts lie in the study's folder, unless a server has them."""
+    manifest = opened.manifest
+    weights = external_weights_by_region(opened.dataset)
+    is_server = manifest.tracking_uri.startswith("http")
+    return StudyTracker(
+        manifest.tracking_uri,
+        manifest.study,
+        study_id=manifest.study_id,
+        budget=manifest.budget,
+        fingerprint=manifest.fingerprint,
+        regions=opened.dataset.regions,
+        artifact_root=None if is_server else opened.out / "mlartifacts",
+        manifest={
+            "grid": manifest.grid,
+            "data": str(manifest.data),
+            **{f"external_weight/{region}": f"{weight:.4f}" for region, weight in weights.items()},
+        },
+    )
+
+
+def progress_of(plan: StudyPlan) -> StudyProgress:
+    """Where the study stands before it goes on."""
+    outcomes = plan.outcomes().values()
+    statuses = [outcome.status for outcome in outcomes]
+    return StudyProgress(
+        title=f"{plan.root.name} ({plan.budget.name})",
+        trials=len(plan.trials),
+        max_steps=plan.budget.max_steps,
+        finished=statuses.count(TRAINED),
+        failed=statuses.count(FAILED),
+        tested=sum(outcome.tested for outcome in outcomes),
+    )
+
+
 def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> int:
     """Train and test what is left of a study, and rank it."""
-    manifest = opened.manifest
     log_to(opened.out / "study.log", console)
     dashboard = start_ray()
     plan = plan_study(arguments, opened)
@@ -94,31 +128,8 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
             if outcome.status == FAILED:
                 plan.folder(trial_id).forget_outcome()
     announce(opened, plan, dashboard, console)
-    weights = external_weights_by_region(opened.dataset)
-    is_server = manifest.tracking_uri.startswith("http")
-    artifacts = None if is_server else opened.out / "mlartifacts"
-    tracker = StudyTracker(
-        manifest.tracking_uri,
-        manifest.study,
-        study_id=manifest.study_id,
-        budget=manifest.budget,
-        fingerprint=manifest.fingerprint,
-        regions=opened.dataset.regions,
-        artifact_root=artifacts,
-        manifest={
-            "grid": manifest.grid,
-            "data": str(manifest.data),
-            **{f"external_weight/{region}": f"{weight:.4f}" for region, weight in weights.items()},
-        },
-    )
-    statuses = [outcome.status for outcome in plan.outcomes().values()]
-    progress = StudyProgress(
-        title=f"{manifest.study} ({manifest.budget.name})",
-        trials=len(plan.trials),
-        max_steps=manifest.budget.max_steps,
-        finished=statuses.count(TRAINED),
-        failed=statuses.count(FAILED),
-    )
+    tracker = open_tracker(opened)
+    progress = progress_of(plan)
     go_on = f"go on with:\n  {resume_command(opened.out)}"
     with Interruption() as interruption:
         try:
