@@ -29,6 +29,7 @@ budget:
 """
 GRID = f"""\
 name: tiny
+description: for tests
 {BUDGET}
 experiments:
   - {{network: segformer_b2, loss: ce1}}
@@ -37,6 +38,7 @@ experiments:
 """
 BROKEN = f"""\
 name: broken
+description: for tests
 {BUDGET}
   optimizer: {{learning_rate: 1.0e+20}}
 experiments:
