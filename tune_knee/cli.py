@@ -85,6 +85,11 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
                     help="list the trials and what they will cost; start nothing")  # fmt: skip
     go.add_argument("--json", action="store_true", help="with --dry-run: as JSON")
     found = parser.parse_args(arguments)
+    _must_fit_together(parser, found)
+    return Arguments(**vars(found))
+
+
+def _must_fit_together(parser: argparse.ArgumentParser, found: argparse.Namespace) -> None:
     if found.json and not found.dry_run:
         parser.error("--json must come with --dry-run")
     if found.dry_run and found.resume:
@@ -96,7 +101,6 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
             "--resume goes on with the study's own trials; leave --network, --loss and "
             "--pretrained out"
         )
-    return Arguments(**vars(found))
 
 
 def _positive_int(text: str) -> int:
