@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tune_knee.data.batch import make_batch
 from tune_knee.data.frame_store import FrameStore
-from tune_knee.metrics import frame_metrics, overlap_metrics
+from tune_knee.metrics import frame_metrics, mean_distance_px, mean_metrics, overlap_metrics
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,7 @@ class Validation:
         Each region's mean is over the frames where the distance is defined; NaN if a
         region is missed on every frame.
         """
-        distances = self.frame_metrics[:, :, 4:]
-        if np.isnan(distances).all(axis=0).any():
-            return float("nan")
-        return float(np.nanmean(distances, axis=0).mean())
+        return float(mean_distance_px(mean_metrics(self.frame_metrics).mean).mean())
 
 
 def pack_bits(channels: Tensor) -> Tensor:

@@ -29,10 +29,9 @@ class FrameStore:
         self._device = device
         self._resident: tuple[Tensor, Tensor] | None = None
         if device.type == "cuda" and self._fits():
-            everything = np.arange(len(self))
             self._resident = (
-                torch.from_numpy(self._images[self._positions[everything]]).to(device),
-                torch.from_numpy(self._masks[self._positions[everything]]).to(device),
+                torch.from_numpy(self._images[self._positions]).to(device),
+                torch.from_numpy(self._masks[self._positions]).to(device),
             )
 
     def __len__(self) -> int:
