@@ -96,6 +96,15 @@ class KneeDataset:
                 f"got fingerprint={found}; prepare the dataset again"
             )
 
+    def part(self, indices: NDArray[np.intp]) -> Self:
+        """Some of the frames, in memory."""
+        return dataclasses.replace(
+            self,
+            images=self.images[indices],
+            masks=self.masks[indices],
+            frames=self.frames.iloc[indices].reset_index(drop=True),
+        )
+
     def resized(self, size_px: int) -> Self:
         """The same frames at another side length, in memory.
 

@@ -1,0 +1,1 @@
+"""Tables of a study: each module makes one kind, as data that CSV, LaTeX and HTML share."""
