@@ -1,19 +1,16 @@
-"""A study out of MLflow: the only reader of MLflow."""
+"""A study out of MLflow: its trials, their parameters, tests and ends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.utils import get_results_from_paginated_fn
 from pydantic import TypeAdapter
-from tqdm import tqdm
 
 from analysis.aggregate import MEANS
 from tune_knee import keys
@@ -24,7 +21,10 @@ LABEL: Final = "label"
 STATUS: Final = "status"
 STOP_REASON: Final = "stop_reason"
 FAILURE: Final = "failure"
+CPUS: Final = "cpus"
+GPUS: Final = "gpus"
 _PAGE: Final = 1000
+_RUNNING: Final = "RUNNING"
 _SQLITE: Final = "sqlite:///"
 _NUMBERS: Final = (keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY)
 _TEXTS: Final = (keys.NETWORK, keys.LOSS, keys.BOUNDARY, keys.INTERNAL_WEIGHTS, keys.WEIGHTS_IN)
@@ -50,10 +50,15 @@ class Study:
         budget: what every trial could spend.
         fingerprint: the dataset's identity.
         regions: their names, in the dataset's order.
+        planned: how many trials the whole study has.
+        running: it is not ended, or its driver died and could not say so.
+        data: the dataset's folder, where the study ran.
+        hardest_region: the one that the third stopping criterion looks at.
         trials: a row per trial, in the order they started: trial, run_id, label, status
             (`keys.STATUS_TESTED` where it is done), the parameters by their names,
-            stop_reason, failure, step, wall_time_s, best/step, best/iou, ... (NaN where
-            there is none).
+            stop_reason, failure, cpus and gpus that it took, the step at which each
+            criterion opened (``opened/<criterion>``), step, wall_time_s, best/step,
+            best/iou, ... (NaN where there is none).
         tests: a row per tested trial and region: trial, region, network, loss, the six
             metrics' means, overlap, distance_px, missed_frames.
     """
@@ -65,6 +70,10 @@ class Study:
     budget: Budget
     fingerprint: str
     regions: tuple[str, ...]
+    planned: int
+    running: bool
+    data: Path
+    hardest_region: str
     trials: pd.DataFrame
     tests: pd.DataFrame
 
@@ -80,7 +89,7 @@ def load_study(tracking_uri: str, study: str) -> Study:
         ValueError: if there is no such store or study, several have the name, or none of
             its trials is tested yet.
     """
-    client = _client(tracking_uri)
+    client = open_client(tracking_uri)
     parent = _find_parent(client, tracking_uri, study)
     tags = parent.data.tags
     study_id, regions = tags[keys.TAG_STUDY_ID], tuple(tags[keys.TAG_REGIONS].split(","))
@@ -100,6 +109,10 @@ def load_study(tracking_uri: str, study: str) -> Study:
         budget=TypeAdapter(Budget).validate_json(parent.data.params[keys.BUDGET]),
         fingerprint=tags[keys.TAG_FINGERPRINT],
         regions=regions,
+        planned=int(parent.data.params[keys.PLANNED]),
+        running=parent.info.status == _RUNNING,
+        data=Path(parent.data.params[keys.DATA]),
+        hardest_region=parent.data.params[keys.HARDEST_REGION],
         trials=pd.DataFrame([_trial_row(run) for run in runs]).astype({keys.EXPERIMENT: "Int64"}),
         tests=pd.DataFrame([_test_row(run, region) for run in tested for region in regions]).astype(
             {keys.MISSED_FRAMES: int}
@@ -107,31 +120,12 @@ def load_study(tracking_uri: str, study: str) -> Study:
     )
 
 
-def load_frames(study: Study) -> pd.DataFrame:
-    """Per-frame metrics of all tested trials: trial, case, frame, region, six metrics."""
-    client = _client(study.tracking_uri)
-    # MLflow would draw a bar for each trial.
-    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
-    tested = study.trials[study.trials[STATUS] == keys.STATUS_TESTED]
-    tables = []
-    with TemporaryDirectory() as folder:
-        for trial, run_id in tqdm(
-            zip(tested[keys.TRIAL], tested[RUN_ID], strict=True),
-            total=len(tested),
-            desc="loading frames",
-            unit="trial",
-            disable=None,
-        ):
-            target = Path(folder, run_id)
-            target.mkdir()
-            path = client.download_artifacts(run_id, keys.TEST_FRAMES, str(target))
-            rows = pd.read_parquet(path)
-            rows.insert(0, keys.TRIAL, trial)
-            tables.append(rows)
-    return pd.concat(tables, ignore_index=True)
+def open_client(tracking_uri: str) -> MlflowClient:
+    """A client of an MLflow store that exists.
 
-
-def _client(tracking_uri: str) -> MlflowClient:
+    Raises:
+        ValueError: if the URI names an SQLite file that is not there.
+    """
     database = Path(tracking_uri.removeprefix(_SQLITE))
     if tracking_uri.startswith(_SQLITE) and not database.is_file():
         # MLflow would make an empty one.
@@ -205,8 +199,20 @@ def _trial_row(run: Run) -> dict[str, object]:
         keys.PRETRAINED: params[keys.PRETRAINED] == str(True),
         STOP_REASON: tags.get(keys.TAG_STOP_REASON),
         FAILURE: tags.get(keys.TAG_FAILURE),
+        CPUS: float(tags[keys.TAG_CPUS]),
+        GPUS: float(tags[keys.TAG_GPUS]),
+        **{opened_column(name): _step(tags.get(keys.TAG_OPENED + name)) for name in keys.CRITERIA},
         **{name: metrics.get(name, float("nan")) for name in _LATEST},
     }
+
+
+def opened_column(criterion: str) -> str:
+    """Column of `Study.trials` with the step at which a stopping criterion opened."""
+    return f"opened/{criterion}"
+
+
+def _step(tag: str | None) -> float:
+    return float("nan") if tag is None else float(tag)
 
 
 def _test_row(run: Run, region: str) -> dict[str, object]:

@@ -15,7 +15,7 @@ _TITLE: Final = "Pictures of test frames"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestPictures:
+class Pictures:
     """N test frames at the study's image size.
 
     Attributes:
@@ -31,7 +31,7 @@ class TestPictures:
     regions: tuple[str, ...]
 
 
-def open_pictures(data: Path, fingerprint: str, size_px: int) -> TestPictures | Absent:
+def open_pictures(data: Path, fingerprint: str, size_px: int) -> Pictures | Absent:
     """Test frames of a dataset folder, or why there are none.
 
     Args:
@@ -52,7 +52,7 @@ def open_pictures(data: Path, fingerprint: str, size_px: int) -> TestPictures | 
             f"study's ({fingerprint}); name their folder with --data.",
         )
     test = dataset.part(dataset.indices("test")).resized(size_px)
-    return TestPictures(
+    return Pictures(
         images=np.asarray(test.images),
         masks=np.asarray(test.masks),
         frames=test.frames[["case", "frame", "side"]],

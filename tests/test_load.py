@@ -3,65 +3,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from tracked_study import REGIONS, TRIALS, frames_of, log_test, track
 
 from analysis import load
 from analysis.__main__ import main
-from analysis.aggregate import aggregate_frames
-from analysis.load import load_frames, load_study
+from analysis.load import load_study
 from tune_knee import keys
-from tune_knee.config import PREVIEW_BUDGET, LossWeights, TrialConfig
-from tune_knee.tracking import StudyTracker
+from tune_knee.config import PREVIEW_BUDGET
 from tune_knee.tracking_store import sqlite_uri
-
-REGIONS = ("femur", "tibia")
-HALF = LossWeights(ce=0.5, dice=0.5)
-TRIALS = {
-    "t1": TrialConfig(network="fcn_unet", loss="ce1", experiment=1),
-    "t2": TrialConfig(network="fcn_unet", loss="ce2+dice", tau=HALF, experiment=3),
-    "t3": TrialConfig(network="segformer_b2", loss="ce2", internal_weights="balanced"),
-    "t4": TrialConfig(network="pspnet_r50c", loss="ce2", pretrained=True),
-}
-
-
-def frames_of(quality: float, *, found: bool = True) -> pd.DataFrame:
-    """Two frames of each region; without `found`, the tibia is never found."""
-    rows = []
-    for region in REGIONS:
-        hit = found or region == "femur"
-        values = [quality] * 4 + [2 / quality, 1 / quality] if hit else [0.0] * 4 + [math.nan] * 2
-        rows += [("k1", frame, region, *values) for frame in (0, 1)]
-    return pd.DataFrame(rows, columns=["case", "frame", "region", *keys.METRICS])
-
-
-def track(out: Path, study: str, study_id: str) -> StudyTracker:
-    return StudyTracker(
-        sqlite_uri(out),
-        study,
-        study_id=study_id,
-        budget=PREVIEW_BUDGET,
-        fingerprint="f1",
-        regions=REGIONS,
-        artifact_root=out / "mlartifacts",
-        manifest={},
-    )
-
-
-def test_trial(tracker: StudyTracker, trial_id: str, frames: pd.DataFrame, folder: Path) -> None:
-    means = aggregate_frames(frames, by=()).set_index(keys.REGION)
-    metrics = {
-        keys.test(region, name): float(means.loc[region, name])
-        for region in REGIONS
-        for name in means.columns
-    }
-    path = folder / keys.TEST_FRAMES
-    frames.to_parquet(path, index=False)
-    tracker.finish_trial(trial_id, stop_reason="plateau", opened={})
-    tracker.log_test(trial_id, metrics, path)
-
-
-test_trial.__test__ = False
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +20,11 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
     tracker = track(out, "knees", "s1")
     for number, (trial_id, trial) in enumerate(TRIALS.items()):
-        tracker.start_trial(trial_id, trial, seed=number)
+        tracker.start_trial(trial_id, trial, seed=number, cpus=1, gpus=0.5)
         tracker.log_report(trial_id, {keys.STEP: 25, keys.WALL_TIME_S: 1.5, keys.BEST_STEP: 25})
-    test_trial(tracker, "t1", frames_of(0.95), out)
-    test_trial(tracker, "t2", frames_of(0.9), out)
-    test_trial(tracker, "t3", frames_of(0.8, found=False), out)
+    log_test(tracker, "t1", frames_of(0.95), out)
+    log_test(tracker, "t2", frames_of(0.9), out)
+    log_test(tracker, "t3", frames_of(0.8, found=False), out)
     tracker.fail_trial("t4", "out of memory")
     tracker.finish_study("FINISHED")
     track(out, "fresh", "s2").start_trial("t1", TRIALS["t1"], 1)
@@ -104,6 +54,14 @@ class TestLoadStudy:
         assert trials.loc["t4", "failure"] == "out of memory"
         assert trials.loc["t1", "stop_reason"] == "plateau"
         assert trials["best/iou"].isna().all()
+        assert trials.loc["t1", "opened/train_loss"] == 25
+        assert trials.loc["t1", ["opened/val_iou", "opened/plateau"]].isna().all()
+        assert (trials["cpus"].tolist(), trials["gpus"].tolist()) == ([1.0] * 4, [0.5] * 4)
+
+    def test_what_the_whole_study_is(self, out):
+        study = load_study(sqlite_uri(out), "knees")
+        assert (study.planned, study.running) == (5, False)
+        assert (study.data, study.hardest_region) == (out / "data", "tibia")
 
     def test_tests_have_a_row_per_tested_trial_and_region(self, out):
         tests = load_study(sqlite_uri(out), "knees").tests
@@ -136,16 +94,6 @@ class TestLoadStudy:
         with pytest.raises(ValueError, match="must name an existing store"):
             load_study(sqlite_uri(tmp_path), "knees")
         assert list(tmp_path.iterdir()) == []
-
-
-def test_frames_are_those_that_the_means_are_of(out):
-    study = load_study(sqlite_uri(out), "knees")
-    frames = load_frames(study)
-    assert len(frames) == 3 * 2 * 2
-    means = aggregate_frames(frames)
-    pd.testing.assert_frame_equal(
-        means, study.tests[means.columns.tolist()], check_dtype=False, check_exact=False
-    )
 
 
 class TestRankCommand:

@@ -5,7 +5,6 @@ from ray import tune
 
 from tune_knee import keys
 from tune_knee.stoppers import StudyStopper
-from tune_knee.stopping import CRITERIA, PLATEAU
 from tune_knee.training_config import StoppingConfig
 
 
@@ -33,7 +32,7 @@ def test_the_last_result_says_why_and_when():
     stopper("a", last)
     assert first == result(step=50)
     assert last[keys.STOP_REASON].startswith("plateau")
-    assert [last[keys.opened(name)] for name in CRITERIA] == [50, 50, 50, 100]
+    assert [last[keys.opened(name)] for name in keys.CRITERIA] == [50, 50, 50, 100]
 
 
 def test_stopper_goes_on_from_its_pickle():
@@ -75,6 +74,6 @@ def test_tune_stops_trials_and_keeps_the_reason(local_ray, tmp_path):
     ).trials
     plateau, maximum = (trial.last_result for trial in trials)
     assert plateau[keys.STEP] == 150
-    assert plateau[keys.opened(PLATEAU)] == 150
+    assert plateau[keys.opened(keys.OPENS_PLATEAU)] == 150
     assert maximum[keys.STEP] == 250
     assert maximum[keys.STOP_REASON] == "maximum of 250 steps"

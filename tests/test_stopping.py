@@ -4,15 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_knee.stopping import (
+from tune_knee.keys import (
     CRITERIA,
-    HARDEST_IOU,
-    PLATEAU,
-    TRAIN_LOSS,
-    VAL_IOU,
-    SeriesCriterion,
-    relative_fluctuation,
+    OPENS_HARDEST_IOU,
+    OPENS_PLATEAU,
+    OPENS_TRAIN_LOSS,
+    OPENS_VAL_IOU,
 )
+from tune_knee.stopping import SeriesCriterion, relative_fluctuation
 from tune_knee.training_config import StoppingConfig
 
 GOOD = (0.1, 0.9, 0.9)  # train_loss, val_iou, hardest_iou: the first three criteria hold
@@ -36,7 +35,12 @@ def test_stops_with_the_window_full_and_not_before():
     decisions = observe_all(criterion(window=10), [GOOD] * 10)
     assert [decision.stop for decision in decisions] == [False] * 9 + [True]
     assert decisions[-1].reason == "plateau: val/iou fluctuates by 0 over 10 validations"
-    assert decisions[-1].opened == {TRAIN_LOSS: 50, VAL_IOU: 50, HARDEST_IOU: 50, PLATEAU: 500}
+    assert decisions[-1].opened == {
+        OPENS_TRAIN_LOSS: 50,
+        OPENS_VAL_IOU: 50,
+        OPENS_HARDEST_IOU: 50,
+        OPENS_PLATEAU: 500,
+    }
     assert all(decision.reason == "" for decision in decisions[:-1])
 
 
@@ -44,15 +48,15 @@ def test_stops_with_the_window_full_and_not_before():
     ("values", "opened"),
     [
         ((0.2, 0.9, 0.9), []),  # every bound is strict
-        ((0.199, 0.8, 0.9), [TRAIN_LOSS]),
-        ((0.199, 0.801, 0.85), [TRAIN_LOSS, VAL_IOU]),
-        ((0.199, 0.801, 0.851), [TRAIN_LOSS, VAL_IOU, HARDEST_IOU]),
+        ((0.199, 0.8, 0.9), [OPENS_TRAIN_LOSS]),
+        ((0.199, 0.801, 0.85), [OPENS_TRAIN_LOSS, OPENS_VAL_IOU]),
+        ((0.199, 0.801, 0.851), [OPENS_TRAIN_LOSS, OPENS_VAL_IOU, OPENS_HARDEST_IOU]),
         ((0.3, 0.9, 0.9), []),  # in series: the later two are not looked at
-        ((0.1, 0.7, 0.9), [TRAIN_LOSS]),
-        ((-0.5, 0.7, 0.7), [TRAIN_LOSS]),  # a signed boundary term goes below zero
+        ((0.1, 0.7, 0.9), [OPENS_TRAIN_LOSS]),
+        ((-0.5, 0.7, 0.7), [OPENS_TRAIN_LOSS]),  # a signed boundary term goes below zero
         ((math.nan, 0.9, 0.9), []),
-        ((0.1, math.nan, 0.9), [TRAIN_LOSS]),
-        ((0.1, 0.9, math.nan), [TRAIN_LOSS, VAL_IOU]),
+        ((0.1, math.nan, 0.9), [OPENS_TRAIN_LOSS]),
+        ((0.1, 0.9, math.nan), [OPENS_TRAIN_LOSS, OPENS_VAL_IOU]),
     ],
 )
 def test_a_criterion_opens_when_it_and_all_before_it_hold(values, opened):
@@ -62,9 +66,9 @@ def test_a_criterion_opens_when_it_and_all_before_it_hold(values, opened):
 def test_opened_is_the_first_step_even_if_the_criterion_closes_again():
     falls_back = [(0.3, 0.9, 0.9), (0.1, 0.7, 0.9), (0.3, 0.9, 0.9), (0.1, 0.9, 0.9)]
     assert observe_all(criterion(), falls_back)[-1].opened == {
-        TRAIN_LOSS: 100,
-        VAL_IOU: 200,
-        HARDEST_IOU: 200,
+        OPENS_TRAIN_LOSS: 100,
+        OPENS_VAL_IOU: 200,
+        OPENS_HARDEST_IOU: 200,
     }
 
 
@@ -104,7 +108,7 @@ def test_a_trial_set_back_forgets_the_later_validations():
     assert observe_all(series, [(0.3, 0.9, 0.9)], first=100)[-1].opened == {}
     decisions = observe_all(series, [GOOD] * 3, first=150)
     assert [decision.stop for decision in decisions] == [False, False, True]
-    assert decisions[-1].opened[TRAIN_LOSS] == 150
+    assert decisions[-1].opened[OPENS_TRAIN_LOSS] == 150
 
 
 def test_a_report_repeated_counts_once():

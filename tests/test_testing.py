@@ -1,5 +1,6 @@
 import math
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +29,7 @@ class Threshold(nn.Module):
 
 def test_there_is_a_row_per_test_frame_and_region():
     dataset = tiny_knees(test=3)
-    rows = evaluate_frames(Threshold(), dataset, batch_size=2, device=CPU)
+    rows = evaluate_frames(Threshold(), dataset, batch_size=2, device=CPU).frames
     assert list(rows.columns) == [keys.CASE, keys.FRAME, keys.REGION, *keys.METRICS]
     assert rows[keys.REGION].tolist() == list(REGIONS) * 3
     positions = dataset.indices("test")
@@ -39,7 +40,7 @@ def test_there_is_a_row_per_test_frame_and_region():
 
 def test_a_row_holds_the_metrics_of_its_frame_and_region():
     dataset = tiny_knees(test=3)
-    rows = evaluate_frames(Threshold(), dataset, batch_size=2, device=CPU)
+    rows = evaluate_frames(Threshold(), dataset, batch_size=2, device=CPU).frames
     truths = dataset.region_masks(dataset.indices("test"))
     images = dataset.images[dataset.indices("test")]
     for n, row in enumerate(rows.itertuples()):
@@ -47,6 +48,18 @@ def test_a_row_holds_the_metrics_of_its_frame_and_region():
         expected = region_metrics(bright, truths[n // 2, n % 2])
         for metric in keys.METRICS:
             assert getattr(row, metric) == getattr(expected, metric)
+
+
+def test_the_masks_are_what_the_metrics_were_taken_of():
+    dataset = tiny_knees(test=3)
+    tested = evaluate_frames(Threshold(), dataset, batch_size=2, device=CPU)
+    positions = dataset.indices("test")
+    assert tested.masks[keys.FRAME].tolist() == dataset.frames["frame"].iloc[positions].tolist()
+    for n, png in enumerate(tested.masks[keys.PNG]):
+        mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+        image = dataset.images[positions[n]]
+        assert mask.dtype == np.uint8
+        np.testing.assert_array_equal(mask, np.where(image > image.mean(), 0b11, 0))
 
 
 def frames_of(region, hd95, assd=None):
@@ -116,8 +129,10 @@ def test_a_trial_is_tested_with_its_best_weights(trained):
     rows = evaluate_trial(study, "abc", TRIAL, tiny_budget(), tiny_knees())
     assert rows == TrialFolder.of(study, "abc").frames_path
     expected = evaluate_frames(network, tiny_knees(), batch_size=2, device=CPU)
-    pd.testing.assert_frame_equal(pd.read_parquet(rows), expected)
-    assert not np.isclose(expected["recall"], 0).all()
+    pd.testing.assert_frame_equal(pd.read_parquet(rows), expected.frames)
+    masks = pd.read_parquet(TrialFolder.of(study, "abc").masks_path)
+    pd.testing.assert_frame_equal(masks, expected.masks)
+    assert not np.isclose(expected.frames["recall"], 0).all()
 
 
 def test_a_trial_is_tested_once(trained, monkeypatch):

@@ -74,6 +74,7 @@ class TestRuns:
         assert parent.data.params["grid"] == "paper"
         assert parent.info.status == "RUNNING"
         run = the_run(out)
+        assert (run.data.tags[keys.TAG_CPUS], run.data.tags[keys.TAG_GPUS]) == ("1", "0")
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.info.run_name == "fcn_unet ce2+dice 0.50:0.50"
         assert run.data.params == {

@@ -8,7 +8,6 @@ from tiny_knees import tiny_knees, to_the_bit
 from tune_knee import keys, train_command
 from tune_knee.config import BUDGETS, LossWeights, TrialConfig, trial_id, trial_seed
 from tune_knee.data.dataset import write_dataset
-from tune_knee.stopping import CRITERIA
 from tune_knee.training import Trainer
 from tune_knee.training_config import StoppingConfig
 from tune_knee.trial_folder import TRAINED, TrialFolder
@@ -185,7 +184,7 @@ def test_it_stops_by_the_papers_criteria_interrupted_or_not(
     outcome = only_folder(tmp_path / "out").read_outcome()
     assert outcome.steps == 4
     assert outcome.reason.startswith("plateau")
-    assert outcome.opened == dict(zip(CRITERIA, (2, 2, 2, 4), strict=True))
+    assert outcome.opened == dict(zip(keys.CRITERIA, (2, 2, 2, 4), strict=True))
 
 
 def interrupts_once(method):

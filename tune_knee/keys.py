@@ -29,7 +29,13 @@ WEIGHTS_IN: Final = "weights_in"
 PRETRAINED: Final = "pretrained"
 EXPERIMENT: Final = "experiment"
 SEED: Final = "seed"
-BUDGET: Final = "budget"  # of the study's run: the whole budget as JSON
+
+# Parameters of a study.
+BUDGET: Final = "budget"  # the whole budget as JSON
+GRID: Final = "grid"
+DATA: Final = "data"  # the dataset's folder
+PLANNED: Final = "trials"  # how many trials the whole study has
+HARDEST_REGION: Final = "hardest_region"  # that of the third stopping criterion
 
 # One report: what a trial says after every validation interval.
 STEP: Final = "step"
@@ -52,6 +58,13 @@ TRIAL_ID: Final = "trial_id"  # what Tune's config holds
 
 STOP_REASON: Final = "stop/reason"  # in the last report only, with `opened`
 
+# Stopping criteria, in series.
+OPENS_TRAIN_LOSS: Final = "train_loss"
+OPENS_VAL_IOU: Final = "val_iou"
+OPENS_HARDEST_IOU: Final = "hardest_iou"
+OPENS_PLATEAU: Final = "plateau"
+CRITERIA: Final = (OPENS_TRAIN_LOSS, OPENS_VAL_IOU, OPENS_HARDEST_IOU, OPENS_PLATEAU)
+
 # Tags of MLflow runs.
 TAG_STUDY: Final = "tune_knee.study"
 TAG_STUDY_ID: Final = "tune_knee.study_id"  # tells studies of one name apart
@@ -69,10 +82,13 @@ STATUS_TESTED: Final = "tested"
 STATUS_FAILED: Final = "failed"
 TAG_STOP_REASON: Final = "tune_knee.stop_reason"
 TAG_FAILURE: Final = "tune_knee.failure"
+TAG_CPUS: Final = "tune_knee.cpus"  # what a trial takes of a node while it trains
+TAG_GPUS: Final = "tune_knee.gpus"
 TAG_OPENED: Final = "tune_knee.opened."  # and a stopping criterion's name: step it first held
 
 # Artifacts of a trial's run, and files of its folder.
 TEST_FRAMES: Final = "test_frames.parquet"
+TEST_MASKS: Final = "test_masks.parquet"  # case, frame, and the predicted bit mask as PNG
 HISTORY: Final = "history.parquet"
 FAILURE_TEXT: Final = "failure.txt"
 
@@ -81,6 +97,7 @@ TRIAL: Final = "trial"
 CASE: Final = "case"
 FRAME: Final = "frame"
 REGION: Final = "region"
+PNG: Final = "png"
 
 
 def validation(region: str, metric: str) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from analysis.console import ranking_table
 from analysis.load import load_study
 from analysis.ranking import score_metrics, score_trials
-from tune_knee import preflight
+from tune_knee import keys, preflight
 from tune_knee.cli import Arguments, parse
 from tune_knee.dry_run import dry_run
 from tune_knee.interruption import Interruption
@@ -97,8 +97,10 @@ def open_tracker(opened: OpenedStudy) -> StudyTracker:
         regions=opened.dataset.regions,
         artifact_root=None if is_server else opened.out / "mlartifacts",
         manifest={
-            "grid": manifest.grid,
-            "data": str(manifest.data),
+            keys.GRID: manifest.grid,
+            keys.DATA: str(manifest.data),
+            keys.PLANNED: str(len(manifest.trials)),
+            keys.HARDEST_REGION: preflight.hardest_region(manifest.budget.stopping, opened.dataset),
             **{f"external_weight/{region}": f"{weight:.4f}" for region, weight in weights.items()},
         },
     )

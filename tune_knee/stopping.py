@@ -3,16 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from tune_knee import keys
 from tune_knee.training_config import StoppingConfig
-
-TRAIN_LOSS: Final = "train_loss"
-VAL_IOU: Final = "val_iou"
-HARDEST_IOU: Final = "hardest_iou"
-PLATEAU: Final = "plateau"
-CRITERIA: Final = (TRAIN_LOSS, VAL_IOU, HARDEST_IOU, PLATEAU)  # in series
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +15,7 @@ class Decision:
     Attributes:
         stop: the trial has trained enough.
         reason: why it stops; empty while it goes on.
-        opened: criterion, one of `CRITERIA`, to the step of the first validation at
+        opened: criterion, one of `keys.CRITERIA`, to the step of the first validation at
             which it and all before it held.
     """
 
@@ -67,14 +60,14 @@ class SeriesCriterion:
         """
         self._set_back(step)
         holds = {
-            TRAIN_LOSS: train_loss < self.stopping.train_loss_below,
-            VAL_IOU: val_iou > self.stopping.val_iou_above,
-            HARDEST_IOU: hardest_iou > self.stopping.hardest_iou_above,
+            keys.OPENS_TRAIN_LOSS: train_loss < self.stopping.train_loss_below,
+            keys.OPENS_VAL_IOU: val_iou > self.stopping.val_iou_above,
+            keys.OPENS_HARDEST_IOU: hardest_iou > self.stopping.hardest_iou_above,
         }
         self._held[step] = val_iou if all(holds.values()) else math.nan
         fluctuation = self._fluctuation()
-        holds[PLATEAU] = fluctuation < self.stopping.plateau_fluctuation
-        for criterion in CRITERIA:
+        holds[keys.OPENS_PLATEAU] = fluctuation < self.stopping.plateau_fluctuation
+        for criterion in keys.CRITERIA:
             if not holds[criterion]:
                 break
             self._opened.setdefault(criterion, step)

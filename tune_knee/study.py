@@ -19,7 +19,6 @@ from tune_knee.evaluation import Evaluated, EvaluationStage
 from tune_knee.interruption import Interruption, PausingScheduler
 from tune_knee.progress import ProgressView
 from tune_knee.stoppers import StudyStopper
-from tune_knee.stopping import CRITERIA
 from tune_knee.testing import aggregate_frames
 from tune_knee.tracking import StudyTracker
 from tune_knee.trainable import KneeTrial
@@ -112,7 +111,9 @@ class StudyCallback(Callback):
             self._fail(trial_id, result[keys.FAILURE])
             return
         opened = {
-            name: int(result[keys.opened(name)]) for name in CRITERIA if keys.opened(name) in result
+            name: int(result[keys.opened(name)])
+            for name in keys.CRITERIA
+            if keys.opened(name) in result
         }
         outcome = Outcome(
             status=TRAINED,
@@ -153,8 +154,8 @@ class StudyCallback(Callback):
             log.error("%s could not be tested: %s; --resume tests it again", label, tested.error)
             return
         metrics = aggregate_frames(pd.read_parquet(tested.rows))
-        self._tracker.log_test(tested.trial_id, metrics, tested.rows)
         folder = self._plan.folder(tested.trial_id)
+        self._tracker.log_test(tested.trial_id, metrics, tested.rows, folder.masks_path)
         outcome = folder.read_outcome()
         assert outcome is not None, "only trained trials are tested"
         folder.write_outcome(replace(outcome, tested=True))
@@ -162,7 +163,13 @@ class StudyCallback(Callback):
 
     def _begin(self, trial_id: str) -> None:
         config = self._plan.trials[trial_id]
-        self._tracker.start_trial(trial_id, config, trial_seed(trial_id))
+        self._tracker.start_trial(
+            trial_id,
+            config,
+            trial_seed(trial_id),
+            cpus=self._plan.cpus_per_trial,
+            gpus=self._plan.gpus_per_trial,
+        )
         self._reports.setdefault(trial_id, {})
         self._view.progress.start(trial_id, config.label)
 

@@ -1,10 +1,13 @@
-"""Test trained networks: the six metrics of every frame and region, and their means."""
+"""Test trained networks: masks and six metrics of every frame and region, and their means."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from tune_knee import keys
 from tune_knee.config import Budget, TrialConfig
@@ -16,14 +19,26 @@ from tune_knee.trial_folder import TrialFolder
 from tune_knee.validation import validate
 
 
+@dataclass(frozen=True)
+class Tested:
+    """A network on the test frames.
+
+    Attributes:
+        frames: a row per frame and region with case, frame, region and the six metrics:
+            overlaps in [0, 1], distances in pixels of the data set's size, NaN where
+            exactly one of prediction and truth is empty.
+        masks: a row per frame with case, frame and png, the predicted bit mask (bit r is
+            region r) as a grey PNG of 8 bits.
+    """
+
+    frames: pd.DataFrame
+    masks: pd.DataFrame
+
+
 def evaluate_frames(
     network: torch.nn.Module, dataset: KneeDataset, *, batch_size: int, device: torch.device
-) -> pd.DataFrame:
-    """Test every frame: one row per frame and region with case, frame, region, six metrics.
-
-    Overlap metrics are in [0, 1], distances in pixels of the data set's size; a distance is
-    NaN where exactly one of prediction and truth is empty.
-    """
+) -> Tested:
+    """Test every frame."""
     with autocast(device):
         result = validate(
             network, FrameStore(dataset, "test", device), len(dataset.regions), batch_size
@@ -38,7 +53,18 @@ def evaluate_frames(
         }
     )
     values = result.frame_metrics.reshape(-1, len(keys.METRICS))
-    return pd.concat([rows, pd.DataFrame(values, columns=list(keys.METRICS))], axis=1)
+    masks = about[[keys.CASE, keys.FRAME]].reset_index(drop=True)
+    masks[keys.PNG] = [_png(mask) for mask in result.predictions]
+    return Tested(
+        frames=pd.concat([rows, pd.DataFrame(values, columns=list(keys.METRICS))], axis=1),
+        masks=masks,
+    )
+
+
+def _png(mask: NDArray[np.uint8]) -> bytes:
+    encoded, content = cv2.imencode(".png", mask)
+    assert encoded, "a grey picture of 8 bits has a PNG"
+    return content.tobytes()
 
 
 def aggregate_frames(frames: pd.DataFrame) -> dict[str, float]:
@@ -65,7 +91,10 @@ def aggregate_frames(frames: pd.DataFrame) -> dict[str, float]:
 def evaluate_trial(
     study: Path, trial_id: str, trial: TrialConfig, budget: Budget, dataset: KneeDataset
 ) -> Path:
-    """Test a trained trial's best weights, once; the rows go to its folder as Parquet."""
+    """Test a trained trial's best weights, once; rows and masks go to its folder as Parquet.
+
+    The rows come last: where they are, the masks are.
+    """
     folder = TrialFolder.of(study, trial_id)
     if folder.frames_path.is_file():
         return folder.frames_path
@@ -74,5 +103,6 @@ def evaluate_trial(
     _, weights = folder.load_best()
     network.load_state_dict(weights)
     network = network.to(device).to(memory_format=torch.channels_last)
-    frames = evaluate_frames(network, dataset, batch_size=budget.batch_size, device=device)
-    return folder.write_frames(frames)
+    tested = evaluate_frames(network, dataset, batch_size=budget.batch_size, device=device)
+    folder.write_masks(tested.masks)
+    return folder.write_frames(tested.frames)

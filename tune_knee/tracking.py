@@ -120,8 +120,18 @@ class StudyTracker:
         self._waiting = 0
         self._oldest_s = time.monotonic()
 
-    def start_trial(self, trial_id: str, trial: TrialConfig, seed: int) -> None:
-        """Open a trial's run, or take up the one that it has."""
+    def start_trial(
+        self, trial_id: str, trial: TrialConfig, seed: int, *, cpus: float = 1, gpus: float = 0
+    ) -> None:
+        """Open a trial's run, or take up the one that it has.
+
+        Args:
+            trial_id: its id.
+            trial: its configuration.
+            seed: its seed.
+            cpus: CPUs that it takes while it trains.
+            gpus: share of a GPU that it takes.
+        """
         if trial_id in self._runs:
             run_id = self._runs[trial_id].run_id
             self._client.update_run(run_id, status=_RUNNING)
@@ -138,7 +148,8 @@ class StudyTracker:
             run_id = str(run.info.run_id)
             self._runs[trial_id] = _TrialRun(run_id)
         self._log_params(run_id, {**trial.params(), keys.SEED: seed})
-        self._tag(run_id, {keys.TAG_STATUS: keys.STATUS_RUNNING})
+        took = {keys.TAG_CPUS: f"{cpus:g}", keys.TAG_GPUS: f"{gpus:g}"}
+        self._tag(run_id, {keys.TAG_STATUS: keys.STATUS_RUNNING, **took})
 
     def log_report(self, trial_id: str, report: Mapping[str, float]) -> None:
         """Take a report; its `headline_series` are written soon, the others are not.
@@ -195,10 +206,11 @@ class StudyTracker:
         self._client.log_text(self._runs[trial_id].run_id, reason, keys.FAILURE_TEXT)
         self._end(trial_id, "FAILED", tags)
 
-    def log_test(self, trial_id: str, metrics: Mapping[str, float], frames: Path) -> None:
-        """Test metrics by their names in `keys`, and the rows that they are means of."""
+    def log_test(self, trial_id: str, metrics: Mapping[str, float], *files: Path) -> None:
+        """Test metrics by their names in `keys`, and the files that they come from."""
         run_id = self._runs[trial_id].run_id
-        self._client.log_artifact(run_id, str(frames))
+        for path in files:
+            self._client.log_artifact(run_id, str(path))
         self._log_values(run_id, metrics)
         self._tag(run_id, {keys.TAG_STATUS: keys.STATUS_TESTED})
 

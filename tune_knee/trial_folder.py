@@ -119,6 +119,16 @@ class TrialFolder:
         self._write(keys.TEST_FRAMES, lambda file: frames.to_parquet(file, index=False))
         return self.frames_path
 
+    @property
+    def masks_path(self) -> Path:
+        """Where the test's predicted masks are, once there are some."""
+        return self.root / keys.TEST_MASKS
+
+    def write_masks(self, masks: pd.DataFrame) -> Path:
+        """Keep the predicted masks, one row per test frame."""
+        self._write(keys.TEST_MASKS, lambda file: masks.to_parquet(file, index=False))
+        return self.masks_path
+
     def write_history(self, reports: pd.DataFrame) -> Path:
         """Keep every report of the trial, one row a validation."""
         self._write(keys.HISTORY, lambda file: reports.to_parquet(file, index=False))

@@ -1,0 +1,120 @@
+"""Files of a study in MLflow: what trials kept, and where its report goes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from analysis.load import RUN_ID, STATUS, Study, open_client
+from tune_knee import keys
+
+_REPORT: Final = "report"
+
+
+def load_frames(study: Study) -> pd.DataFrame:
+    """Per-frame metrics of all tested trials: trial, case, frame, region, six metrics.
+
+    Raises:
+        ValueError: if the file of a tested trial is gone.
+    """
+    tested = study.trials[study.trials[STATUS] == keys.STATUS_TESTED]
+    frames = _load_tables(study, tested, keys.TEST_FRAMES)
+    gone = [trial for trial in tested[keys.TRIAL] if trial not in set(frames.get(keys.TRIAL, ()))]
+    if gone:
+        raise ValueError(
+            f"every tested trial must have its {keys.TEST_FRAMES} in MLflow, got {len(gone)} "
+            f"without, e.g. trial={gone[0]}; bring the artifacts back to where they were"
+        )
+    return frames
+
+
+def load_histories(study: Study) -> pd.DataFrame:
+    """Every report of all trials that ended: trial, step, train/loss, val/iou, ...
+
+    Empty where no trial kept one: a trial that failed before its first validation has none.
+    """
+    ended = study.trials[study.trials[STATUS] != keys.STATUS_RUNNING]
+    return _load_tables(study, ended, keys.HISTORY)
+
+
+def load_masks(study: Study, trial: str, chosen: pd.DataFrame) -> NDArray[np.uint8] | None:
+    """Predicted bit masks of some test frames, bit r region r; None if the trial kept none.
+
+    Args:
+        study: of which the trial is.
+        trial: its id.
+        chosen: case and frame of the n wanted, in the order of the result (n, H, W).
+
+    Raises:
+        ValueError: if the trial was not tested on one of them.
+    """
+    run_id = study.trials.set_index(keys.TRIAL).loc[trial, RUN_ID]
+    client = open_client(study.tracking_uri)
+    with _quiet_folder() as folder:
+        path = _download(client, str(run_id), keys.TEST_MASKS, folder)
+        if path is None:
+            return None
+        row = [keys.CASE, keys.FRAME]
+        found = chosen[row].merge(pd.read_parquet(path), on=row, how="left")
+    lacking = found[found[keys.PNG].isna()]
+    if len(lacking):
+        case, frame = lacking.iloc[0][row]
+        raise ValueError(
+            f"a trial must be tested on every frame asked for, got trial={trial} without "
+            f"frame={frame} of case={case}"
+        )
+    return np.stack([np.asarray(Image.open(BytesIO(png))) for png in found[keys.PNG]])
+
+
+def log_report(study: Study, folder: Path) -> None:
+    """Keep a report's files with the study's run, in place of an earlier report's."""
+    open_client(study.tracking_uri).log_artifacts(study.run_id, str(folder), _REPORT)
+
+
+def _load_tables(study: Study, trials: pd.DataFrame, name: str) -> pd.DataFrame:
+    client = open_client(study.tracking_uri)
+    tables = []
+    with _quiet_folder() as folder:
+        for trial, run_id in tqdm(
+            zip(trials[keys.TRIAL], trials[RUN_ID], strict=True),
+            total=len(trials),
+            desc=f"loading {name.partition('.')[0]}",
+            unit="trial",
+            disable=None,
+        ):
+            path = _download(client, run_id, name, folder)
+            if path is not None:
+                table = pd.read_parquet(path)
+                table.insert(0, keys.TRIAL, trial)
+                tables.append(table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _download(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path | None:
+    if name not in {artifact.path for artifact in client.list_artifacts(run_id)}:
+        return None
+    target = folder / run_id
+    target.mkdir(exist_ok=True)
+    return Path(client.download_artifacts(run_id, name, str(target)))
+
+
+@contextmanager
+def _quiet_folder() -> Iterator[Path]:
+    """A folder to download to, without the bar that MLflow would draw for each file."""
+    before = MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.get()  # type: ignore[no-untyped-call]
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
+    try:
+        with TemporaryDirectory() as folder:
+            yield Path(folder)
+    finally:
+        MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(before)  # type: ignore[no-untyped-call]
