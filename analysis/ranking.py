@@ -1,12 +1,12 @@
 """The paper's score: a sum of ranks over two mean metrics and all regions."""
 
+import math
 from collections.abc import Collection
 from typing import Final, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from tune_knee import keys
 
@@ -43,17 +43,39 @@ def rank_sum_score(
         ValueError: if the shapes differ or are not (N,), a value is infinite, or `ties`
             is unknown.
     """
-    values = np.asarray(overlap, dtype=np.float64), np.asarray(distance_px, dtype=np.float64)
-    if values[0].shape != values[1].shape or values[0].ndim != 1:
+    if np.ndim(overlap) != 1 or np.shape(overlap) != np.shape(distance_px):
         raise ValueError(
             "overlap and distance_px must have one shape (N,), "
-            f"got overlap {values[0].shape}, distance_px {values[1].shape}"
+            f"got overlap {np.shape(overlap)}, distance_px {np.shape(distance_px)}"
         )
-    if np.isinf(values).any():
+    return rank_sum_scores(overlap, distance_px, ties=ties)
+
+
+def rank_sum_scores(
+    overlap: ArrayLike, distance_px: ArrayLike, *, ties: Ties = "average"
+) -> NDArray[np.float64]:
+    """Score of N models in each of many rankings at once; see `rank_sum_score`.
+
+    Args:
+        overlap: Mean_metric 1, higher is better. Shape (..., N); models along the last axis
+            are ranked among themselves.
+        distance_px: Mean_metric 2, lower is better. Shape (..., N).
+        ties: points of equal values.
+
+    Raises:
+        ValueError: if the shapes differ or are (), a value is infinite, or `ties` is unknown.
+    """
+    high, low = np.asarray(overlap, dtype=np.float64), np.asarray(distance_px, dtype=np.float64)
+    if high.shape != low.shape or not high.ndim:
+        raise ValueError(
+            "overlap and distance_px must have one shape (..., N), "
+            f"got overlap {high.shape}, distance_px {low.shape}"
+        )
+    if np.isinf(high).any() or np.isinf(low).any():
         raise ValueError("overlap and distance_px must be finite or NaN, got an infinite value")
     if ties not in get_args(Ties):
         raise ValueError(f"ties must be one of {', '.join(get_args(Ties))}, got ties={ties}")
-    return _points(values[0], ties) + _points(-values[1], ties)
+    return _points(high, ties) + _points(-low, ties)
 
 
 def score_trials(
@@ -101,7 +123,7 @@ def rank_trials(scores: pd.DataFrame) -> pd.DataFrame:
         scores: a row per trial and region, from `score_trials`.
     """
     totals = scores.groupby(keys.TRIAL, sort=False, observed=True)[keys.SCORE].sum().reset_index()
-    totals[RANK] = rankdata(-totals[keys.SCORE], method="min").astype(int)
+    totals[RANK] = totals[keys.SCORE].rank(method="min", ascending=False).astype(int)
     return totals.sort_values(RANK, kind="stable", ignore_index=True)
 
 
@@ -116,9 +138,10 @@ def score_metrics(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def _points(values: NDArray[np.float64], ties: Ties) -> NDArray[np.float64]:
-    """Points 1 to N in ascending order of values; NaN lowest."""
-    lowest_nan = np.where(np.isnan(values), -np.inf, values)
-    return np.asarray(rankdata(lowest_nan, method=ties), dtype=np.float64)
+    """Points 1 to N in ascending order of values along the last axis; NaN lowest."""
+    flat = pd.DataFrame(values.reshape(math.prod(values.shape[:-1]), values.shape[-1]))
+    points = flat.rank(axis=1, method=ties, na_option="top").to_numpy()
+    return np.asarray(points, dtype=np.float64).reshape(values.shape)
 
 
 def _require_each_region_once(table: pd.DataFrame) -> None:

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 
-from analysis.ranking import rank_sum_score, rank_trials, score_metrics, score_trials
+from analysis.ranking import (
+    rank_sum_score,
+    rank_sum_scores,
+    rank_trials,
+    score_metrics,
+    score_trials,
+)
 
 GOLDEN = Path(__file__).parent / "golden" / "tables_5_to_8.csv"
 NAN = float("nan")
@@ -102,6 +108,34 @@ class TestRankSumScore:
         assert_array_equal(rank_sum_score(4 * pair[0], 2 * pair[1]), rank_sum_score(*pair))
 
 
+class TestRankSumScores:
+    @given(st.data(), st.sampled_from(["average", "min", "max"]))
+    def test_each_ranking_is_that_of_its_models_alone(self, data, ties):
+        shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 6)))
+        values = hnp.arrays(np.float64, (2, *shape), elements=st.sampled_from([0.0, 0.5, 2.0, NAN]))
+        overlap, distance = data.draw(values)
+        scores = rank_sum_scores(overlap, distance, ties=ties)
+        assert scores.shape == shape
+        for at in np.ndindex(shape[:-1]):
+            assert_array_equal(scores[at], rank_sum_score(overlap[at], distance[at], ties=ties))
+
+    @pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
+    def test_no_rankings_and_no_models(self, shape):
+        assert rank_sum_scores(np.empty(shape), np.empty(shape)).shape == shape
+
+    @pytest.mark.parametrize(
+        ("overlap", "distance_px", "message"),
+        [
+            ([[0.1, 0.2]], [0.1, 0.2], r"one shape \(\.\.\., N\), got overlap \(1, 2\)"),
+            (0.1, 1.0, r"one shape \(\.\.\., N\)"),
+            ([[0.1]], [[float("-inf")]], "must be finite or NaN"),
+        ],
+    )
+    def test_bad_input(self, overlap, distance_px, message):
+        with pytest.raises(ValueError, match=message):
+            rank_sum_scores(overlap, distance_px)
+
+
 @pytest.fixture(scope="module")
 def published() -> pd.DataFrame:
     """The paper's 200 rows; what it prints in bold and our copy lost is the column's best."""
@@ -129,6 +163,14 @@ class TestPublishedScores:
         outside = published[(published["score"] < low) | (published["score"] > high)]
         found = outside[["region", "network", "loss", "tau_ce", "score"]].to_numpy().tolist()
         assert found == [["tibia", "FCN_UNet", "ce2+dice+boundary", 0.8, 51]]
+
+    def test_the_published_top_10_and_what_ties_allow(self, published):
+        low, high = interval(published)
+        model = published["network"] + published["loss"] + published["tau_ce"].map(str)
+        totals = published.assign(low=low, high=high).groupby(model)[["low", "score", "high"]].sum()
+        top = totals.nlargest(10, "score")
+        assert top["score"].tolist() == [335, 334, 329, 329, 325, 305, 300, 294, 288, 287]
+        assert top["score"].between(top["low"], top["high"]).all()
 
     def test_mean_ranks_change_the_winner(self, published):
         model = published["network"] + " " + published["loss"] + " " + published["tau_ce"].map(str)
