@@ -29,11 +29,12 @@ def load_frames(study: Study) -> pd.DataFrame:
     """
     tested = study.trials[study.trials[STATUS] == keys.STATUS_TESTED]
     frames = _load_tables(study, tested, keys.TEST_FRAMES)
-    gone = [trial for trial in tested[keys.TRIAL] if trial not in set(frames.get(keys.TRIAL, ()))]
-    if gone:
+    found = () if frames.empty else frames[keys.TRIAL].unique()
+    gone = tested.loc[~tested[keys.TRIAL].isin(found), keys.TRIAL]
+    if len(gone):
         raise ValueError(
             f"every tested trial must have its {keys.TEST_FRAMES} in MLflow, got {len(gone)} "
-            f"without, e.g. trial={gone[0]}; bring the artifacts back to where they were"
+            f"without, e.g. trial={gone.iloc[0]}; bring the artifacts back to where they were"
         )
     return frames
 
