@@ -1,12 +1,17 @@
 """How far scores and ranks move when the cases are drawn again."""
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.case_sums import CaseSums
 from tune_knee import keys
+
+_CHUNK: Final = 1 << 18  # numbers at a time: draws x trials x regions x metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +58,35 @@ class Bootstrap:
                 table[f"{name}_{suffix}"] = bound
         table["first_share"] = (self.ranks == 1).mean(axis=0)
         return table
+
+
+def bootstrap_cases(sums: CaseSums, *, draws: int = 1000, seed: int = 0) -> Bootstrap:
+    """Score and rank the trials in draws of as many cases as there are, with replacement.
+
+    In each draw the means are taken over all frames of the drawn cases and scored as
+    `rank_sum_score` does under ``average``; a trial without a defined distance in a draw
+    ranks last there.
+
+    Raises:
+        ValueError: if there is one case only, or `draws` is below 1.
+    """
+    cases = len(sums.cases)
+    if cases < 2:
+        raise ValueError(f"there must be two cases or more to draw from, got cases={cases}")
+    if draws < 1:
+        raise ValueError(f"draws must be 1 or more, got draws={draws}")
+    times = draw_cases(cases, draws=draws, seed=seed)
+    chunks = min(draws, math.ceil(draws * sums.sums[0].size / _CHUNK))
+    scores = np.concatenate([sums.scores(part) for part in np.array_split(times, chunks)])
+    ranks = pd.DataFrame(-scores).rank(axis=1, method="min").to_numpy(dtype=np.float64)
+    return Bootstrap(
+        trials=sums.trials, cases=cases, draws=draws, seed=seed, scores=scores, ranks=ranks
+    )
+
+
+def draw_cases(cases: int, *, draws: int, seed: int) -> NDArray[np.int64]:
+    """How often each case is in each draw. Shape (draws, cases); rows sum to `cases`."""
+    drawn = np.random.default_rng(seed).integers(cases, size=(draws, cases))
+    cell = np.arange(draws)[:, None] * cases + drawn
+    times: NDArray[np.int64] = np.bincount(cell.ravel(), minlength=draws * cases)
+    return times.reshape(draws, cases)

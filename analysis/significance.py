@@ -1,8 +1,20 @@
 """Which trials can be told from the leader, case by case."""
 
 from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scikit_posthocs import posthoc_nemenyi_friedman
+from scipy.stats import friedmanchisquare, studentized_range, wilcoxon
+from statsmodels.stats.multitest import multipletests
+
+from analysis.case_sums import CaseSums
+from tune_knee import keys
+
+LEVEL: Final = 0.05
+_EXACT_CASES: Final = 50  # scipy's own bound: above, the normal approximation serves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,17 +26,17 @@ class Significance:
             leader), measure (``score``, ``overlap`` or ``distance_px``), region ("" for
             the score, which sums over regions), statistic and p (Wilcoxon signed-rank,
             two-sided), p_holm (corrected over all trials of this measure and region),
-            difference (median over cases of trial minus leader; NaN where it is not a
-            number), cases (in which the two differ).
+            difference (median over cases of trial minus leader; NaN where no number
+            stands in the middle), cases (in which the two differ).
         leader: the first of the ranking.
         level: below which p_holm tells a trial from the leader.
         cases: how many there are.
         smallest_p: 2 / 2^cases, the least p that so many cases can give.
         mean_ranks: mean over cases of a trial's place by the score of that case, 1 is
-            best; index trial.
+            best; index trial, best first.
         friedman_p: that all trials rank alike over the cases; NaN with two trials.
         nemenyi: p of each pair of mean ranks; square, rows and columns trial.
-        critical_difference: of mean ranks, at `level`.
+        critical_difference: of two mean ranks, at `level`.
     """
 
     tests: pd.DataFrame
@@ -36,3 +48,106 @@ class Significance:
     friedman_p: float
     nemenyi: pd.DataFrame
     critical_difference: float
+
+
+def compare_with_leader(sums: CaseSums, leader: str, *, level: float = LEVEL) -> Significance:
+    """Test every trial against the leader, and all mean ranks against each other.
+
+    The score of a case is the paper's with that case's means alone. Each trial's values are
+    paired with the leader's by case: Wilcoxon's signed-rank test, two-sided, exact up to 50
+    cases (with equal differences conservative, as scipy has it) and normal above; Holm's
+    correction over the trials, for each measure and region apart. Cases where the two are
+    equal say nothing and do not enter; where all are, p is 1.
+
+    A distance that is undefined in all frames of a case is worse than any number, and as
+    bad as another undefined one: such a case has the largest difference, or none. None is
+    left out.
+
+    Friedman's test and Nemenyi's (Demšar 2006, JMLR 7:1-30) compare the trials' places by
+    the score of each case; the critical difference of two mean ranks of k trials on N cases
+    is q sqrt(k (k + 1) / (6 N)), with q the studentized range's quantile over sqrt(2).
+
+    Raises:
+        ValueError: if there is one case only, one trial only, or no trial named `leader`.
+    """
+    cases, trials = len(sums.cases), sums.trials
+    if cases < 2 or len(trials) < 2:
+        raise ValueError(
+            "a test needs two cases and two trials or more, "
+            f"got cases={cases}, trials={len(trials)}"
+        )
+    if leader not in trials:
+        raise ValueError(f"leader must be one of the trials, got leader={leader}")
+    scores = sums.scores(sums.each_case)
+    overlap, distance_px = sums.means(sums.each_case)
+    families = [_family(scores, trials, leader, keys.SCORE, "")]
+    for number, region in enumerate(sums.regions):
+        families.append(_family(overlap[..., number], trials, leader, keys.OVERLAP, region))
+        worst = np.where(np.isnan(distance_px), np.inf, distance_px)[..., number]
+        families.append(_family(worst, trials, leader, keys.DISTANCE_PX, region))
+    by_case = pd.DataFrame(scores, columns=list(trials))
+    mean_ranks = by_case.rank(axis=1, ascending=False).mean()
+    return Significance(
+        tests=pd.concat(families, ignore_index=True),
+        leader=leader,
+        level=level,
+        cases=cases,
+        smallest_p=2.0 ** (1 - cases),
+        mean_ranks=mean_ranks.sort_values(kind="stable"),
+        friedman_p=_friedman_p(scores),
+        nemenyi=posthoc_nemenyi_friedman(by_case),
+        critical_difference=_critical_difference(len(trials), cases, level),
+    )
+
+
+def _family(
+    values: NDArray[np.float64], trials: tuple[str, ...], leader: str, measure: str, region: str
+) -> pd.DataFrame:
+    """Tests of one measure; `values` has shape (C, M), infinity where it is undefined."""
+    at = trials.index(leader)
+    others = np.arange(len(trials)) != at
+    with np.errstate(invalid="ignore"):  # of two infinities
+        differences = np.nan_to_num(
+            values[:, others] - values[:, [at]], nan=0.0, posinf=np.inf, neginf=-np.inf
+        )
+        median = np.median(differences, axis=0)
+    statistic, p = _wilcoxon(differences)
+    return pd.DataFrame(
+        {
+            keys.TRIAL: np.array(trials)[others],
+            "against": leader,
+            "measure": measure,
+            keys.REGION: region,
+            "statistic": statistic,
+            "p": p,
+            "p_holm": multipletests(p, method="holm")[1],
+            "difference": np.where(np.isfinite(median), median, np.nan),
+            "cases": (differences != 0).sum(axis=0),
+        }
+    )
+
+
+def _wilcoxon(
+    differences: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Statistic and p of each column; 0 and 1 where all differences are 0."""
+    statistic, p = np.zeros(differences.shape[1]), np.ones(differences.shape[1])
+    differ = (differences != 0).any(axis=0)
+    if differ.any():
+        method = "exact" if len(differences) <= _EXACT_CASES else "asymptotic"
+        result = wilcoxon(differences[:, differ], method=method, axis=0)
+        statistic[differ], p[differ] = result.statistic, result.pvalue
+    return statistic, p
+
+
+def _friedman_p(scores: NDArray[np.float64]) -> float:
+    if scores.shape[1] < 3:
+        return float("nan")
+    if (scores == scores[:, :1]).all():
+        return 1.0  # a statistic of 0 / 0
+    return float(friedmanchisquare(*scores.T).pvalue)
+
+
+def _critical_difference(trials: int, cases: int, level: float) -> float:
+    q = studentized_range.ppf(1 - level, trials, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(trials * (trials + 1) / (6 * cases)))
