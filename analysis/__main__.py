@@ -1,36 +1,37 @@
-"""Questions to a study: ``python -m analysis rank --study NAME --tracking-uri URI``."""
+"""Questions to a study, to a table of models, and to the paper's own numbers."""
 
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import get_args
+from typing import Final
 
 from rich.console import Console
 
-from analysis.console import ranking_table
-from analysis.load import load_study
-from analysis.ranking import Ties
+from analysis import rank_command
+from analysis.command_line import Command
+
+_COMMANDS: Final[dict[str, Command]] = {
+    "rank": rank_command,
+}
+_INTERRUPTED: Final = 130  # as a shell says of a command that Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run a command; returns the exit status: 2 after an error that the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    rank = commands.add_parser("rank", help="print a study's ranking")
-    rank.add_argument("--study", required=True, help="its name, or its id")
-    rank.add_argument(
-        "--tracking-uri", required=True, metavar="URI", help="e.g. sqlite:///out/mlflow.db"
-    )
-    rank.add_argument(
-        "--ties", choices=get_args(Ties), default="average", help="points of equal values"
-    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in _COMMANDS.values():
+        command.add_parser(commands)
     asked = parser.parse_args(arguments)
     try:
-        Console().print(ranking_table(load_study(asked.tracking_uri, asked.study), ties=asked.ties))
+        return _COMMANDS[asked.command].run(asked, Console())
     except ValueError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True
+        )
         return 2
-    return 0
+    except KeyboardInterrupt:
+        return _INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -45,12 +45,20 @@ def aggregate_frames(frames: pd.DataFrame, by: Sequence[str] = (keys.TRIAL,)) ->
         )
 
     grouped = frames.groupby(groups, sort=False, observed=True)
-    means = grouped[list(keys.METRICS)].mean()
-    means[keys.OVERLAP] = means[list(keys.OVERLAP_METRICS)].mean(axis=1)
-    means[keys.DISTANCE_PX] = means[list(keys.DISTANCE_METRICS)].mean(axis=1, skipna=False)
+    means = add_mean_metrics(grouped[list(keys.METRICS)].mean())
     defined = grouped[list(keys.DISTANCE_METRICS)].count().min(axis=1)
     means[keys.MISSED_FRAMES] = grouped.size() - defined
     return means.reset_index()
+
+
+def add_mean_metrics(means: pd.DataFrame) -> pd.DataFrame:
+    """Add overlap and distance_px to a table of `keys.METRICS`; NaN where one of theirs is."""
+    return means.assign(
+        **{
+            keys.OVERLAP: means[list(keys.OVERLAP_METRICS)].mean(axis=1, skipna=False),
+            keys.DISTANCE_PX: means[list(keys.DISTANCE_METRICS)].mean(axis=1, skipna=False),
+        }
+    )
 
 
 def _require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:

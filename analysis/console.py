@@ -1,17 +1,11 @@
 """Tables of a study for the terminal."""
 
-from typing import Final
-
-from rich import box
 from rich.table import Table
 
 from analysis.load import LABEL, STATUS, Study
-from analysis.ranking import RANK, UNSCORED_LOSSES, Ties, rank_trials, score_trials
+from analysis.ranking import UNSCORED_LOSSES, Ties, score_trials
+from analysis.score_table import score_table
 from tune_knee import keys
-from tune_knee.config import NETWORKS
-
-_NONE: Final = "–"
-_LONGEST_NETWORK: Final = max(map(len, NETWORKS))  # else a narrow terminal cuts names
 
 
 def ranking_table(study: Study, *, ties: Ties = "average") -> Table:
@@ -20,29 +14,15 @@ def ranking_table(study: Study, *, ties: Ties = "average") -> Table:
     Trials that are tested and not scored (ce1) stand below, in the order they started.
     """
     scores = score_trials(study.tests, ties=ties)
-    points = scores.pivot(index=keys.TRIAL, columns=keys.REGION, values=keys.SCORE)
-    of_trial = points.to_dict("index")
-    labels = study.trials.set_index(keys.TRIAL)[LABEL]
-    iou = study.tests.groupby(keys.TRIAL, sort=False)["iou"].mean()
-    title = f"{study.name}, budget {study.budget.name}"
-    table = Table(title=title, caption=_caption(study), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(RANK, justify="right")
-    table.add_column(keys.TRIAL, min_width=_LONGEST_NETWORK)
-    for region in study.regions:
-        table.add_column(region.replace("_", " "), justify="right")
-    table.add_column(keys.SCORE, justify="right", style="bold")
-    table.add_column("IoU", justify="right")
-    for trial, total, rank in rank_trials(scores).itertuples(index=False):
-        table.add_row(
-            str(rank),
-            labels[trial],
-            *(f"{of_trial[trial][region]:g}" for region in study.regions),
-            f"{total:g}",
-            f"{iou[trial]:.4f}",
-        )
-    for trial in iou.index.difference(points.index, sort=False):
-        blanks = [_NONE] * (len(study.regions) + 1)
-        table.add_row(_NONE, labels[trial], *blanks, f"{iou[trial]:.4f}")
+    iou = study.tests.groupby(keys.TRIAL, sort=False)["iou"].mean().map("{:.4f}".format)
+    table = score_table(
+        scores,
+        dict(zip(study.trials[keys.TRIAL], study.trials[LABEL], strict=True)),
+        unscored=iou.index.difference(scores[keys.TRIAL].tolist(), sort=False).tolist(),
+        beside={"IoU": dict(zip(iou.index, iou, strict=True))},
+    )
+    table.title = f"{study.name}, budget {study.budget.name}"
+    table.caption = _caption(study)
     return table
 
 
