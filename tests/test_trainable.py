@@ -1,3 +1,6 @@
+import json
+from dataclasses import asdict
+
 import pytest
 import torch
 from ray import tune
@@ -23,12 +26,15 @@ def _logs_stay(monkeypatch):
     monkeypatch.setattr(TrialFolder, "log_here", lambda folder: None)
 
 
+def assigned(trial_id):
+    return {keys.TRIAL_ID: trial_id, keys.TRIAL_CONFIG: json.dumps(asdict(TRIALS[trial_id]))}
+
+
 def knee_trial(study, trial_id="aaa", **changes):
     """A trainable without Tune around it."""
     trial = object.__new__(KneeTrial)
     trial.setup(
-        {keys.TRIAL_ID: trial_id},
-        trials=TRIALS,
+        assigned(trial_id),
         dataset=tiny_knees(),
         budget=tiny_budget(**changes),
         study=study,
@@ -113,7 +119,7 @@ def test_the_seed_comes_from_the_trial_id(tmp_path, monkeypatch):
 def test_a_process_serves_one_trial_after_another(tmp_path):
     served = knee_trial(tmp_path / "served", "aaa")
     trained(served, 2)
-    assert served.reset_config({keys.TRIAL_ID: "bbb"})
+    assert served.reset_config(assigned("bbb"))
     assert trained(served, 2) == trained(knee_trial(tmp_path / "alone", "bbb"), 2)
 
 
@@ -152,12 +158,14 @@ def test_a_trial_that_cannot_start_is_a_failure_too(tmp_path):
 
 def test_tune_trains_trials_one_after_the_other(local_ray, tmp_path):
     budget = tiny_budget(max_steps=4)
-    trainable = tune.with_parameters(
-        KneeTrial, trials=TRIALS, dataset=tiny_knees(), budget=budget, study=tmp_path
-    )
+    trainable = tune.with_parameters(KneeTrial, dataset=tiny_knees(), budget=budget, study=tmp_path)
+    as_json = {trial_id: assigned(trial_id)[keys.TRIAL_CONFIG] for trial_id in TRIALS}
     trials = tune.run(
         tune.with_resources(trainable, {"CPU": 1}),
-        config={keys.TRIAL_ID: tune.grid_search(list(TRIALS))},
+        config={
+            keys.TRIAL_ID: tune.grid_search(list(TRIALS)),
+            keys.TRIAL_CONFIG: tune.sample_from(lambda config: as_json[config[keys.TRIAL_ID]]),
+        },
         stop=StudyStopper(budget.stopping, "bar", budget.max_steps),
         storage_path=str(tmp_path / "ray"),
         reuse_actors=True,

@@ -54,7 +54,8 @@ BEST_STEP: Final = "best/step"
 TEST_SCORE: Final = "test/score"
 
 FAILURE: Final = "failure"  # instead of a report: why the trial cannot go on
-TRIAL_ID: Final = "trial_id"  # what Tune's config holds
+TRIAL_ID: Final = "trial_id"  # what Tune's config holds: this
+TRIAL_CONFIG: Final = "trial_config"  # and the trial as JSON; Tune replaces objects
 
 STOP_REASON: Final = "stop/reason"  # in the last report only, with `opened`
 

@@ -1,8 +1,9 @@
 """Run a study's trials on Ray Tune: train, stop, test, and tell tracker and view."""
 
+import json
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -235,13 +236,17 @@ def _train(
     gpus: float,
 ) -> None:
     trainable = tune.with_parameters(
-        KneeTrial, trials=plan.trials, dataset=dataset, budget=plan.budget, study=plan.root
+        KneeTrial, dataset=dataset, budget=plan.budget, study=plan.root
     )
+    as_json = {trial_id: json.dumps(asdict(plan.trials[trial_id])) for trial_id in left}
     trainable.__qualname__ = KneeTrial.__qualname__  # what Ray's dashboard calls it
     tune.run(
         trainable,
         resources_per_trial={"cpu": plan.cpus_per_trial, "gpu": gpus},
-        config={keys.TRIAL_ID: tune.grid_search(left)},
+        config={
+            keys.TRIAL_ID: tune.grid_search(left),
+            keys.TRIAL_CONFIG: tune.sample_from(lambda config: as_json[config[keys.TRIAL_ID]]),
+        },
         stop=StudyStopper(plan.budget.stopping, plan.hardest_region, plan.budget.max_steps),
         scheduler=PausingScheduler(interruption),
         callbacks=[callback],

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import cv2
 import torch
+from pydantic import TypeAdapter
 from ray import tune
 from ray.tune.result import DONE
 
@@ -31,7 +32,6 @@ class KneeTrial(tune.Trainable):
         self,
         config: dict[str, Any],
         *,
-        trials: dict[str, TrialConfig],
         dataset: KneeDataset,
         budget: Budget,
         study: Path,
@@ -40,7 +40,7 @@ class KneeTrial(tune.Trainable):
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
         self._dataset = dataset
-        self._trials, self._budget, self._study = trials, budget, study
+        self._budget, self._study = budget, study
         self._open(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -50,6 +50,7 @@ class KneeTrial(tune.Trainable):
 
     def _open(self, config: dict[str, Any]) -> None:
         self._trial_id: str = config[keys.TRIAL_ID]
+        self._trial = TypeAdapter(TrialConfig).validate_json(config[keys.TRIAL_CONFIG])
         self._folder = TrialFolder.of(self._study, self._trial_id)
         self._folder.log_here()
         self._training: ResumableTrainer | None = None
@@ -70,7 +71,7 @@ class KneeTrial(tune.Trainable):
     def _start(self) -> ResumableTrainer:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         trainer = Trainer(
-            self._trials[self._trial_id],
+            self._trial,
             self._budget,
             self._dataset,
             seed=trial_seed(self._trial_id),
