@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scikit_posthocs import posthoc_nemenyi_friedman
-from scipy.stats import friedmanchisquare, studentized_range, wilcoxon
-from statsmodels.stats.multitest import multipletests
+from scipy.stats import friedmanchisquare, studentized_range
 
 from analysis.case_sums import CaseSums
+from analysis.signed_rank import case_differences, signed_rank_tests, smallest_p
 from tune_knee import keys
 
 LEVEL: Final = 0.05
-_EXACT_CASES: Final = 50  # scipy's own bound: above, the normal approximation serves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +91,7 @@ def compare_with_leader(sums: CaseSums, leader: str, *, level: float = LEVEL) ->
         leader=leader,
         level=level,
         cases=cases,
-        smallest_p=2.0 ** (1 - cases),
+        smallest_p=smallest_p(cases),
         mean_ranks=mean_ranks.sort_values(kind="stable"),
         friedman_p=_friedman_p(scores),
         nemenyi=posthoc_nemenyi_friedman(by_case),
@@ -106,38 +105,12 @@ def _family(
     """Tests of one measure; `values` has shape (C, M), infinity where it is undefined."""
     at = trials.index(leader)
     others = np.arange(len(trials)) != at
-    with np.errstate(invalid="ignore"):  # of two infinities
-        differences = np.nan_to_num(
-            values[:, others] - values[:, [at]], nan=0.0, posinf=np.inf, neginf=-np.inf
-        )
-        median = np.median(differences, axis=0)
-    statistic, p = _wilcoxon(differences)
-    return pd.DataFrame(
-        {
-            keys.TRIAL: np.array(trials)[others],
-            "against": leader,
-            "measure": measure,
-            keys.REGION: region,
-            "statistic": statistic,
-            "p": p,
-            "p_holm": multipletests(p, method="holm")[1],
-            "difference": np.where(np.isfinite(median), median, np.nan),
-            "cases": (differences != 0).sum(axis=0),
-        }
-    )
-
-
-def _wilcoxon(
-    differences: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Statistic and p of each column; 0 and 1 where all differences are 0."""
-    statistic, p = np.zeros(differences.shape[1]), np.ones(differences.shape[1])
-    differ = (differences != 0).any(axis=0)
-    if differ.any():
-        method = "exact" if len(differences) <= _EXACT_CASES else "asymptotic"
-        result = wilcoxon(differences[:, differ], method=method, axis=0)
-        statistic[differ], p[differ] = result.statistic, result.pvalue
-    return statistic, p
+    tests = signed_rank_tests(case_differences(values[:, others], values[:, [at]]))
+    tests.insert(0, keys.TRIAL, np.array(trials)[others])
+    tests.insert(1, "against", leader)
+    tests.insert(2, "measure", measure)
+    tests.insert(3, keys.REGION, region)
+    return tests
 
 
 def _friedman_p(scores: NDArray[np.float64]) -> float:
