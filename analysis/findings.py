@@ -1,13 +1,18 @@
 """Everything that is to be said about a ranking, from frames and test means."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.bootstrap import Bootstrap
-from analysis.sensitivity import Alternative
-from analysis.significance import Significance
-from analysis.verdict import Verdict
+from analysis.agreement import agree_alternatives, agree_regions
+from analysis.bootstrap import Bootstrap, bootstrap_cases
+from analysis.case_sums import sum_cases
+from analysis.ranking import rank_trials, score_trials
+from analysis.sensitivity import Alternative, alternatives
+from analysis.significance import Significance, compare_with_leader
+from analysis.verdict import Verdict, conclude
+from tune_knee import keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +42,95 @@ class Findings:
     region_agreement: pd.DataFrame
     significance: Significance | None
     verdict: Verdict
+
+
+def find(
+    frames: pd.DataFrame,
+    tests: pd.DataFrame,
+    labels: Mapping[str, str],
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Findings:
+    """Rank the trials, and say what the ranking is worth.
+
+    Args:
+        frames: a row per tested trial, case, frame and region with `keys.METRICS`.
+        tests: a row per tested trial and region with network, loss, and the means of
+            `frames`; `load.Study.tests`.
+        labels: words for each trial.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: if fewer than two scored trials are tested, one has no frames, or they
+            were not all tested on the same frames.
+    """
+    scores = score_trials(tests)
+    ranking = rank_trials(scores)
+    if len(ranking) < 2:
+        raise ValueError(
+            f"two scored trials or more must be tested to compare them, got {len(ranking)}"
+        )
+    without = ranking.loc[~ranking[keys.TRIAL].isin(frames[keys.TRIAL]), keys.TRIAL]
+    if len(without):
+        raise ValueError(
+            f"each tested trial must have frames, got {len(without)} without, e.g. "
+            f"trial={without.iloc[0]}"
+        )
+    sums = sum_cases(frames[frames[keys.TRIAL].isin(ranking[keys.TRIAL])])
+    ranges, ways = tie_range(tests, ranking), alternatives(tests)
+    by_region, several = agree_regions(scores), len(sums.cases) > 1
+    bootstrap = bootstrap_cases(sums, draws=draws, seed=seed) if several else None
+    significance = compare_with_leader(sums, ranking[keys.TRIAL].iloc[0]) if several else None
+    return Findings(
+        scores=scores,
+        ranking=ranking,
+        tie_range=ranges,
+        bootstrap=bootstrap,
+        alternatives=ways,
+        agreement=agree_alternatives(ways),
+        region_agreement=by_region,
+        significance=significance,
+        verdict=conclude(
+            scores=scores,
+            ranking=ranking,
+            tie_range=ranges,
+            bootstrap=bootstrap,
+            alternatives=ways,
+            region_agreement=by_region,
+            significance=significance,
+            labels=labels,
+        ),
+    )
+
+
+def tie_range(tests: pd.DataFrame, ranking: pd.DataFrame) -> pd.DataFrame:
+    """Scores and ranks that breaking ties between equal values allows each trial.
+
+    Columns trial, score_min and score_max (all its ties lost, all won), rank_min and
+    rank_max (best and worst: how many trials it can be made to trail at most and at least,
+    each pair apart), in the ranking's order.
+
+    Args:
+        tests: see `find`.
+        ranking: from `rank_trials`.
+    """
+    order = list(ranking[keys.TRIAL])
+    low, high = (
+        rank_trials(score_trials(tests, ties=ties)).set_index(keys.TRIAL)[keys.SCORE][order]
+        for ties in ("min", "max")
+    )
+    # i may stand before j where the most of i exceeds the least of j: their ties are of
+    # different groups, or of one that i can head and j close.
+    always_ahead = (low.to_numpy() > high.to_numpy()[:, None]).sum(axis=1)
+    maybe_ahead = (high.to_numpy() > low.to_numpy()[:, None]).sum(axis=1) - (high > low)
+    return pd.DataFrame(
+        {
+            keys.TRIAL: order,
+            "score_min": low.to_numpy(),
+            "score_max": high.to_numpy(),
+            "rank_min": 1 + always_ahead,
+            "rank_max": 1 + maybe_ahead.to_numpy(),
+        }
+    )

@@ -53,10 +53,8 @@ def compare_with_leader(sums: CaseSums, leader: str, *, level: float = LEVEL) ->
     """Test every trial against the leader, and all mean ranks against each other.
 
     The score of a case is the paper's with that case's means alone. Each trial's values are
-    paired with the leader's by case: Wilcoxon's signed-rank test, two-sided, exact up to 50
-    cases (with equal differences conservative, as scipy has it) and normal above; Holm's
-    correction over the trials, for each measure and region apart. Cases where the two are
-    equal say nothing and do not enter; where all are, p is 1.
+    paired with the leader's by case and tested by `signed_rank_test`; Holm's correction over
+    the trials, for each measure and region apart.
 
     A distance that is undefined in all frames of a case is worse than any number, and as
     bad as another undefined one: such a case has the largest difference, or none. None is
