@@ -45,6 +45,8 @@ OTHER_TRIAL = {
     "internal_weights": "balanced",
     "weights_in": "all",
     "pretrained": True,
+    "learning_rate": 3e-4,
+    "repeat": 1,
 }
 OTHER_BUDGET = {
     "name": "preview",
@@ -125,6 +127,8 @@ def test_a_ratio_read_from_text_is_the_ratio_written(loss, data):
         ({"weights_in": "dice"}, "weights_in must be one of ce, all, got weights_in=dice"),
         ({"internal_weights": (1.0, 0.0)}, "internal_weight_foreground must be a positive number"),
         ({"internal_weights": (math.inf, 1.0)}, "internal_weight_background must be a positive"),
+        ({"learning_rate": 0.0}, "learning_rate must be a positive number, got learning_rate=0.0"),
+        ({"repeat": -1}, "repeat must be at least 0, got repeat=-1"),
     ],
 )
 def test_bad_trial_is_named(changes, message):
@@ -153,11 +157,28 @@ def test_params_are_flat_and_named():
     free = TrialConfig(network="fcn_unet", internal_weights="balanced")
     assert keys.EXPERIMENT not in free.params()
     assert free.params()[keys.INTERNAL_WEIGHTS] == "balanced"
+    second = dataclasses.replace(TRIAL, learning_rate=3e-4, repeat=1)
+    assert second.params() == {**TRIAL.params(), keys.LEARNING_RATE: 3e-4, keys.REPEAT: 1}
 
 
 def test_label_names_network_loss_and_ratio():
     assert TRIAL.label == "segformer_b2 ce2+dice+boundary 0.50:0.25:0.25"
     assert TrialConfig(network="fcn_unet", loss="ce1").label == "fcn_unet ce1"
+    second = dataclasses.replace(TRIAL, learning_rate=3e-4, repeat=1)
+    assert second.label == f"{TRIAL.label} lr=0.0003 #2"
+
+
+@pytest.mark.parametrize(
+    ("tau", "ratio"),
+    [
+        ((0.1234, 0.5, 0.3766), "0.1234:0.50:0.3766"),
+        ((0.8, 0.101, 0.099), "0.80:0.101:0.099"),
+        ((0.0, 1.0, 0.0), "0.00:1.00:0.00"),
+    ],
+)
+def test_a_ratio_has_two_decimals_and_as_many_as_four(tau, ratio):
+    weights = LossWeights(ce=tau[0], dice=tau[1], boundary=tau[2])
+    assert dataclasses.replace(TRIAL, tau=weights).ratio == ratio
 
 
 @pytest.mark.parametrize(
@@ -218,6 +239,11 @@ def test_id_is_blind_to_the_experiment_number():
     for number in (None, 1):
         relabelled = dataclasses.replace(TRIAL, experiment=number)
         assert trial_id(relabelled, PAPER_BUDGET, "f") == trial_id(TRIAL, PAPER_BUDGET, "f")
+
+
+def test_id_of_a_plain_trial_stays_what_it_has_been():
+    # Studies begun before trials had a learning rate and a repeat of their own go on.
+    assert trial_id(TRIAL, PAPER_BUDGET, "f") == "c91639c9ec5f"
 
 
 def test_id_changes_with_every_other_field_budget_and_fingerprint():

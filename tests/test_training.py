@@ -158,6 +158,15 @@ def test_the_learning_rate_follows_the_schedule():
     assert [each[keys.LEARNING_RATE] for each in reports] == [2e-3 * factor for factor in factors]
 
 
+def test_a_trials_own_learning_rate_comes_before_the_budgets():
+    training = trainer(TrialConfig(network="segformer_b2", learning_rate=7e-4))
+    report, _ = training.run_interval()
+    assert report[keys.LEARNING_RATE] == 7e-4 * lr_factor(1, 6, ScheduleConfig())
+    assert {group["lr"] for group in training._optimizer.param_groups} == {
+        report[keys.LEARNING_RATE]
+    }
+
+
 def test_the_last_interval_ends_at_the_maximum_of_steps():
     training = trainer(budget=tiny_budget(max_steps=5))
     assert [report[keys.STEP] for report in all_reports(training)] == [2, 4, 5]

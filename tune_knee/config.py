@@ -93,6 +93,8 @@ class TrialConfig:
         weights_in: where the external weights act: in the cross-entropy (the paper),
             or in all terms (its future work).
         pretrained: start from an ImageNet backbone instead of random weights.
+        learning_rate: AdamW's initial one; None takes the budget's.
+        repeat: which repetition of the same point this is, from 0; each has its own seed.
         experiment: number in the paper's Table 2; a label, no part of the identity.
     """
 
@@ -103,6 +105,8 @@ class TrialConfig:
     internal_weights: tuple[float, float] | Literal["balanced"] = (1.0, 1.0)
     weights_in: str = "ce"
     pretrained: bool = False
+    learning_rate: float | None = None
+    repeat: int = 0
     experiment: int | None = None
 
     __pydantic_config__ = FORBID_EXTRA
@@ -127,27 +131,47 @@ class TrialConfig:
             must_be_positive(
                 internal_weight_background=background, internal_weight_foreground=foreground
             )
+        if self.learning_rate is not None:
+            must_be_positive(learning_rate=self.learning_rate)
+        if self.repeat < 0:
+            raise ValueError(f"repeat must be at least 0, got repeat={self.repeat}")
 
     @property
     def ratio(self) -> str:
-        """τ of the loss's own terms as text, e.g. ``0.50:0.50``; empty for ce1 and ce2."""
+        """τ of the loss's own terms as text, e.g. ``0.50:0.50``; empty for ce1 and ce2.
+
+        Two decimals, and up to four where τ has them.
+        """
         terms = LOSS_TERMS[self.loss]
         if len(terms) == 1:
             return ""
-        return ":".join(f"{getattr(self.tau, term):.2f}" for term in terms)
+        return ":".join(_at_least_two_decimals(getattr(self.tau, term)) for term in terms)
 
     @property
     def label(self) -> str:
-        """The trial in words, e.g. ``segformer_b2 ce2+dice 0.50:0.50``."""
-        return " ".join(part for part in (self.network, self.loss, self.ratio) if part)
+        """The trial in words, e.g. ``segformer_b2 ce2+dice 0.50:0.50``.
+
+        A learning rate of its own and a repetition follow: ``lr=0.003``, ``#2`` (the second).
+        """
+        rate = "" if self.learning_rate is None else f"lr={self.learning_rate:.4g}"
+        repetition = f"#{self.repeat + 1}" if self.repeat else ""
+        parts = (self.network, self.loss, self.ratio, rate, repetition)
+        return " ".join(part for part in parts if part)
 
     def params(self) -> dict[str, str | float | int | bool]:
-        """The flat, named parameters, as MLflow, tables and ``--json`` show them."""
+        """The flat, named parameters, as MLflow, tables and ``--json`` show them.
+
+        Experiment, learning rate and repeat are left out where they say nothing.
+        """
         pair = self.internal_weights
         internal = pair if isinstance(pair, str) else f"{pair[0]:g}:{pair[1]:g}"
-        experiment = {} if self.experiment is None else {keys.EXPERIMENT: self.experiment}
+        own = {
+            keys.EXPERIMENT: self.experiment,
+            keys.LEARNING_RATE: self.learning_rate,
+            keys.REPEAT: self.repeat or None,
+        }
         return {
-            **experiment,
+            **{name: value for name, value in own.items() if value is not None},
             keys.NETWORK: self.network,
             keys.LOSS: self.loss,
             keys.TAU_CE: self.tau.ce,
@@ -158,6 +182,11 @@ class TrialConfig:
             keys.WEIGHTS_IN: self.weights_in,
             keys.PRETRAINED: self.pretrained,
         }
+
+
+def _at_least_two_decimals(share: float) -> str:
+    whole, decimals = f"{share:.4f}".split(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,10 +261,15 @@ def trial_id(trial: TrialConfig, budget: Budget, fingerprint: str) -> str:
     """Identity of a trial: 12 hex digits of SHA-256 over all that determines its result.
 
     Parameters, budget and dataset fingerprint count; the experiment number, which only
-    labels the trial, does not. Equal trials of two studies have one id.
+    labels the trial, does not, nor do a learning rate and a repetition that say nothing, so
+    that a plain trial's id has stayed what it was before there were any. Equal trials of two
+    studies have one id.
     """
     identity = dataclasses.asdict(trial)
     del identity["experiment"]
+    for name in ("learning_rate", "repeat"):
+        if not identity[name]:
+            del identity[name]
     content: dict[str, Any] = {
         "trial": identity,
         "budget": dataclasses.asdict(budget),

@@ -27,6 +27,7 @@ BOUNDARY: Final = "boundary"
 INTERNAL_WEIGHTS: Final = "internal_weights"
 WEIGHTS_IN: Final = "weights_in"
 PRETRAINED: Final = "pretrained"
+REPEAT: Final = "repeat"
 EXPERIMENT: Final = "experiment"
 SEED: Final = "seed"
 
@@ -39,7 +40,7 @@ HARDEST_REGION: Final = "hardest_region"  # that of the third stopping criterion
 
 # One report: what a trial says after every validation interval.
 STEP: Final = "step"
-LEARNING_RATE: Final = "learning_rate"
+LEARNING_RATE: Final = "learning_rate"  # of the step; as a parameter, a trial's own initial one
 WALL_TIME_S: Final = "wall_time_s"  # time the trial has trained and validated so far
 TRAIN_LOSS: Final = "train/loss"  # what is minimised, auxiliary head included
 TRAIN_CE: Final = "train/ce"

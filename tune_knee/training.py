@@ -8,7 +8,7 @@ import logging
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
@@ -122,7 +122,9 @@ class Trainer:
         self.network = network.to(device).to(memory_format=torch.channels_last)
         total_px = len(self._train) * budget.image_size_px**2
         self.loss = MixedLoss(trial, dataset.areas_px(), total_px).to(device)
-        self._optimizer = make_optimizer(self.network, budget.optimizer)
+        rate = trial.learning_rate or budget.optimizer.learning_rate
+        self._optimizer_config = replace(budget.optimizer, learning_rate=rate)
+        self._optimizer = make_optimizer(self.network, self._optimizer_config)
 
     @property
     def finished(self) -> bool:
@@ -190,7 +192,7 @@ class Trainer:
             total = total + AUXILIARY_WEIGHT * self._loss(auxiliary, batch.targets).total
         factor = lr_factor(step, self.budget.max_steps, self.budget.schedule)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.budget.optimizer.learning_rate * factor
+            group["lr"] = self._optimizer_config.learning_rate * factor
         self._optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         if self.budget.optimizer.clip_norm is not None:
@@ -229,7 +231,7 @@ class Trainer:
         }
         return {
             keys.STEP: step,
-            keys.LEARNING_RATE: self.budget.optimizer.learning_rate * factor,
+            keys.LEARNING_RATE: self._optimizer_config.learning_rate * factor,
             **present,
             keys.VAL_IOU: validation.mean_iou,
             keys.VAL_OVERLAP: validation.overlap,
