@@ -19,7 +19,8 @@ Labels = Mapping[str, str]
 _NAMED: Final = 5
 _CAVEATS: Final = (
     "The leader was chosen on the same cases on which it is tested, which flatters its lead.",
-    "Each trial was trained once: what another seed would change is in none of these numbers.",
+    "Each trial is one training: what another seed would change shows only where a "
+    "configuration was repeated.",
 )
 
 
