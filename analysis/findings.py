@@ -108,9 +108,10 @@ def find(
 def tie_range(tests: pd.DataFrame, ranking: pd.DataFrame) -> pd.DataFrame:
     """Scores and ranks that breaking ties between equal values allows each trial.
 
-    Columns trial, score_min and score_max (all its ties lost, all won), rank_min and
-    rank_max (best and worst: how many trials it can be made to trail at most and at least,
-    each pair apart), in the ranking's order.
+    Columns trial, score_min and score_max (all its ties lost, all won), rank_min (best) and
+    rank_max (worst), in the ranking's order. A trial can come ahead of another where its
+    score_max is above the other's score_min; the ranks count the trials that must and that
+    can be ahead, each pair apart, so that no way of breaking ties leads beyond them.
 
     Args:
         tests: see `find`.
@@ -121,16 +122,15 @@ def tie_range(tests: pd.DataFrame, ranking: pd.DataFrame) -> pd.DataFrame:
         rank_trials(score_trials(tests, ties=ties)).set_index(keys.TRIAL)[keys.SCORE][order]
         for ties in ("min", "max")
     )
-    # i may stand before j where the most of i exceeds the least of j: their ties are of
-    # different groups, or of one that i can head and j close.
-    always_ahead = (low.to_numpy() > high.to_numpy()[:, None]).sum(axis=1)
-    maybe_ahead = (high.to_numpy() > low.to_numpy()[:, None]).sum(axis=1) - (high > low)
+    least, most = low.to_numpy(), high.to_numpy()
+    must_be_ahead = (least > most[:, None]).sum(axis=1)
+    can_be_ahead = (most > least[:, None]).sum(axis=1) - (most > least)  # but not of itself
     return pd.DataFrame(
         {
             keys.TRIAL: order,
-            "score_min": low.to_numpy(),
-            "score_max": high.to_numpy(),
-            "rank_min": 1 + always_ahead,
-            "rank_max": 1 + maybe_ahead.to_numpy(),
+            "score_min": least,
+            "score_max": most,
+            "rank_min": 1 + must_be_ahead,
+            "rank_max": 1 + can_be_ahead,
         }
     )
