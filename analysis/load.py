@@ -47,6 +47,7 @@ class Study:
         name: of the study; several may bear it.
         study_id: its own.
         run_id: the study's run in MLflow.
+        started: when, in UTC.
         budget: what every trial could spend.
         fingerprint: the dataset's identity.
         regions: their names, in the dataset's order.
@@ -55,10 +56,10 @@ class Study:
         data: the dataset's folder, where the study ran.
         hardest_region: the one that the third stopping criterion looks at.
         trials: a row per trial, in the order they started: trial, run_id, label, status
-            (`keys.STATUS_TESTED` where it is done), the parameters by their names,
-            stop_reason, failure, cpus and gpus that it took, the step at which each
-            criterion opened (``opened/<criterion>``), step, wall_time_s, best/step,
-            best/iou, ... (NaN where there is none).
+            (`keys.STATUS_TESTED` where it is done), the parameters by their names
+            (learning_rate NaN where it is the budget's), stop_reason, failure, cpus and gpus
+            that it took, the step at which each criterion opened (``opened/<criterion>``),
+            step, wall_time_s, best/step, best/iou, ... (NaN where there is none).
         tests: a row per tested trial and region: trial, region, network, loss, the six
             metrics' means, overlap, distance_px, missed_frames.
     """
@@ -67,6 +68,7 @@ class Study:
     name: str
     study_id: str
     run_id: str
+    started: datetime
     budget: Budget
     fingerprint: str
     regions: tuple[str, ...]
@@ -106,6 +108,7 @@ def load_study(tracking_uri: str, study: str) -> Study:
         name=tags[keys.TAG_STUDY],
         study_id=study_id,
         run_id=parent.info.run_id,
+        started=_when(parent),
         budget=TypeAdapter(Budget).validate_json(parent.data.params[keys.BUDGET]),
         fingerprint=tags[keys.TAG_FINGERPRINT],
         regions=regions,
@@ -197,6 +200,8 @@ def _trial_row(run: Run) -> dict[str, object]:
         **{name: float(params[name]) for name in _NUMBERS},
         keys.SEED: int(params[keys.SEED]),
         keys.PRETRAINED: params[keys.PRETRAINED] == str(True),
+        keys.LEARNING_RATE: float(params.get(keys.LEARNING_RATE, "nan")),
+        keys.REPEAT: int(params.get(keys.REPEAT, 0)),
         STOP_REASON: tags.get(keys.TAG_STOP_REASON),
         FAILURE: tags.get(keys.TAG_FAILURE),
         CPUS: float(tags[keys.TAG_CPUS]),

@@ -1,6 +1,7 @@
 """A study made up in memory: as `analysis.load` and `analysis.artifacts` would read it."""
 
 import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,7 @@ def made_study(
         name="made",
         study_id="s1",
         run_id="r0",
+        started=datetime(2026, 1, 31, 12, tzinfo=UTC),
         budget=PREVIEW_BUDGET,
         fingerprint="f1",
         regions=regions,
@@ -83,6 +85,8 @@ def _trial_row(number: int, config: TrialConfig) -> dict[str, object]:
         keys.EXPERIMENT: None,
         **config.params(),
         keys.SEED: number,
+        keys.LEARNING_RATE: np.nan,
+        keys.REPEAT: 0,
         "stop_reason": "maximum of 260 steps",
         "failure": None,
         "cpus": 1.0,

@@ -1,6 +1,7 @@
 import math
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,8 @@ class TestLoadStudy:
                 assert trials.loc[trial_id, name] == value
         assert trials["experiment"].isna().tolist() == [False, False, True, True]
         assert trials["seed"].tolist() == [0, 1, 2, 3]
+        assert trials["learning_rate"].isna().all()
+        assert trials["repeat"].tolist() == [0] * 4
         assert trials["wall_time_s"].tolist() == [1.5] * 4
         assert trials.loc["t4", "failure"] == "out of memory"
         assert trials.loc["t1", "stop_reason"] == "plateau"
@@ -61,6 +64,7 @@ class TestLoadStudy:
     def test_what_the_whole_study_is(self, out):
         study = load_study(sqlite_uri(out), "knees")
         assert (study.planned, study.running) == (5, False)
+        assert abs(study.started - datetime.now(UTC)) < timedelta(hours=1)
         assert (study.data, study.hardest_region) == (out / "data", "tibia")
 
     def test_tests_have_a_row_per_tested_trial_and_region(self, out):

@@ -25,6 +25,8 @@ _SHARED: Final = (
     keys.INTERNAL_WEIGHTS,
     keys.WEIGHTS_IN,
     keys.PRETRAINED,
+    keys.LEARNING_RATE,
+    keys.REPEAT,
 )
 
 
@@ -98,7 +100,7 @@ def _columns(study: Study, rows: pd.DataFrame) -> tuple[Column, ...]:
 def _better_of_each_pair(rows: pd.DataFrame, metric: str) -> frozenset[int]:
     losses = rows[rows[keys.LOSS] != DIFFERENCE]
     bold: set[int] = set()
-    for _, pair in losses.groupby([keys.REGION, *_SHARED], sort=False):
+    for _, pair in losses.groupby([keys.REGION, *_SHARED], sort=False, dropna=False):
         better = best_metric(pair, metric)
         if len(better) == 1:
             bold.update(pair.index[list(better)])

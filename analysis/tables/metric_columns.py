@@ -31,7 +31,7 @@ def spread_of(frames: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     ``iou_min``, ..., and ``missed_frames``, those without a distance, which counts in none
     of the distances' four.
     """
-    grouped = frames.groupby(by, sort=False, observed=True)
+    grouped = frames.groupby(by, sort=False, observed=True, dropna=False)
     metrics = list(keys.METRICS)
     parts = [
         grouped[metrics].mean(),

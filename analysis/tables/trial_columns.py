@@ -21,6 +21,8 @@ _PARAMETERS: Final = (
     keys.INTERNAL_WEIGHTS,
     keys.WEIGHTS_IN,
     keys.PRETRAINED,
+    keys.LEARNING_RATE,
+    keys.REPEAT,
 )
 # Shown only where the trials of the study differ in them.
 _OTHERS: Final = {
@@ -28,7 +30,10 @@ _OTHERS: Final = {
     keys.INTERNAL_WEIGHTS: "Internal weights",
     keys.WEIGHTS_IN: "Weights in",
     keys.PRETRAINED: "Pretrained",
+    keys.LEARNING_RATE: "Learning rate",
+    keys.REPEAT: "Repeat",
 }
+_RATE: Final = "{:.4g}"
 
 
 def trial_rows(trials: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +74,7 @@ def trial_columns(trials: pd.DataFrame) -> tuple[Column, ...]:
         Column(title="τ", of=(TAU,)),
     ]
     columns += [
-        Column(title=title, of=(name,))
+        Column(title=title, of=(name,), pattern=_RATE if name == keys.LEARNING_RATE else "{}")
         for name, title in _OTHERS.items()
         if len(rows[name].unique()) > 1
     ]
