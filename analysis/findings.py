@@ -72,7 +72,7 @@ def find(
         raise ValueError(
             f"two scored trials or more must be tested to compare them, got {len(ranking)}"
         )
-    without = ranking.loc[~ranking[keys.TRIAL].isin(frames[keys.TRIAL]), keys.TRIAL]
+    without = ranking.loc[~ranking[keys.TRIAL].isin(frames[keys.TRIAL].unique()), keys.TRIAL]
     if len(without):
         raise ValueError(
             f"each tested trial must have frames, got {len(without)} without, e.g. "
