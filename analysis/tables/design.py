@@ -36,7 +36,7 @@ def design_table(study: Study) -> Table:
     rows = trial_rows(study.trials).merge(details, on=keys.TRIAL, how="left")
     rows[WALL_TIME_MIN] = rows[keys.WALL_TIME_S] / _MINUTE_S
     rows[DEVICE_HOURS] = device_hours(rows)
-    rows[_END] = [_end(row[STOP_REASON], row[FAILURE]) for row in rows.to_dict("records")]
+    rows[_END] = rows[FAILURE].map(first_line, na_action="ignore").fillna(rows[STOP_REASON])
     return Table(
         name="table_2_design",
         number="2",
@@ -79,8 +79,7 @@ def _caption(study: Study, rows: pd.DataFrame) -> str:
     )
 
 
-def _end(stop_reason: str | None, failure: str | None) -> str | None:
-    if pd.isna(failure):
-        return None if pd.isna(stop_reason) else stop_reason
-    line = str(failure).strip().splitlines()[0]
+def first_line(failure: str) -> str:
+    """What a failure says first, cut where it is long."""
+    line = failure.strip().splitlines()[0]
     return line if len(line) <= _SHOWN_FAILURE else line[: _SHOWN_FAILURE - 1] + "…"
