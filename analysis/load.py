@@ -9,8 +9,10 @@ from typing import Final
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from mlflow.utils import get_results_from_paginated_fn
 from pydantic import TypeAdapter
+from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.aggregate import MEANS
 from tune_knee import keys
@@ -88,11 +90,17 @@ def load_study(tracking_uri: str, study: str) -> Study:
         study: a name, or a study id where several studies bear one name.
 
     Raises:
-        ValueError: if there is no such store or study, several have the name, or none of
-            its trials is tested yet.
+        ValueError: if there is no such store or study, it does not answer, several have the
+            name, or none of its trials is tested yet.
     """
-    client = open_client(tracking_uri)
-    parent = _find_parent(client, tracking_uri, study)
+    try:
+        client = open_client(tracking_uri)
+        parent = _find_parent(client, tracking_uri, study)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise ValueError(
+            f"tracking_uri must name a store or server that answers, got tracking_uri="
+            f"{tracking_uri}: {str(error).splitlines()[0]}"
+        ) from error
     tags = parent.data.tags
     study_id, regions = tags[keys.TAG_STUDY_ID], tuple(tags[keys.TAG_REGIONS].split(","))
     where = f"tags.`{keys.TAG_STUDY_ID}` = '{study_id}' AND {_is(keys.KIND_TRIAL)}"
@@ -109,13 +117,13 @@ def load_study(tracking_uri: str, study: str) -> Study:
         study_id=study_id,
         run_id=parent.info.run_id,
         started=_when(parent),
-        budget=TypeAdapter(Budget).validate_json(parent.data.params[keys.BUDGET]),
+        budget=TypeAdapter(Budget).validate_json(_defining(parent, keys.BUDGET)),
         fingerprint=tags[keys.TAG_FINGERPRINT],
         regions=regions,
-        planned=int(parent.data.params[keys.PLANNED]),
+        planned=int(_defining(parent, keys.PLANNED)),
         running=parent.info.status == _RUNNING,
-        data=Path(parent.data.params[keys.DATA]),
-        hardest_region=parent.data.params[keys.HARDEST_REGION],
+        data=Path(_defining(parent, keys.DATA)),
+        hardest_region=_defining(parent, keys.HARDEST_REGION),
         trials=pd.DataFrame([_trial_row(run) for run in runs]).astype({keys.EXPERIMENT: "Int64"}),
         tests=pd.DataFrame([_test_row(run, region) for run in tested for region in regions]).astype(
             {keys.MISSED_FRAMES: int}
@@ -178,6 +186,16 @@ def _search(client: MlflowClient, experiment_ids: Sequence[str], where: str) -> 
         max_results_per_page=_PAGE,
     )
     return runs
+
+
+def _defining(parent: Run, name: str) -> str:
+    """A parameter of a study's run; a driver that died at the very start may not have set it."""
+    if name not in parent.data.params:
+        raise ValueError(
+            f"a study's run must have the parameter {name}, got none in "
+            f"study={parent.data.tags[keys.TAG_STUDY]}; resume the study, which sets it"
+        )
+    return str(parent.data.params[name])
 
 
 def _is(kind: str) -> str:

@@ -94,6 +94,19 @@ class TestLoadStudy:
         with pytest.raises(ValueError, match="got 1 trials, none tested, in study=fresh"):
             load_study(sqlite_uri(out), "fresh")
 
+    @pytest.mark.parametrize("uri", ["nowhere://x", "sqlite:///{}/junk.db"])
+    def test_a_store_that_does_not_answer_is_one_line(self, uri, tmp_path):
+        (tmp_path / "junk.db").write_bytes(b"no database" * 100)
+        with pytest.raises(ValueError, match=r"that answers, got tracking_uri=.*: ") as error:
+            load_study(uri.format(tmp_path), "knees")
+        assert "\n" not in str(error.value)
+
+    def test_a_study_whose_driver_died_before_it_was_defined(self, tmp_path):
+        track(tmp_path, "knees", "s1", manifest={}).start_trial("t1", TRIALS["t1"], 1)
+        log_test(track(tmp_path, "knees", "s1", manifest={}), "t1", frames_of(0.9), tmp_path)
+        with pytest.raises(ValueError, match="parameter trials, got none in study=knees; resume"):
+            load_study(sqlite_uri(tmp_path), "knees")
+
     def test_a_missing_store_is_not_made(self, tmp_path):
         with pytest.raises(ValueError, match="must name an existing store"):
             load_study(sqlite_uri(tmp_path), "knees")

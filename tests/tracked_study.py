@@ -1,6 +1,7 @@
 """A small study in a real MLflow store, as the driver would track it."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -31,7 +32,14 @@ def frames_of(quality: float, *, found: bool = True) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["case", "frame", "region", *keys.METRICS])
 
 
-def track(out: Path, study: str, study_id: str) -> StudyTracker:
+def track(
+    out: Path, study: str, study_id: str, manifest: Mapping[str, str] | None = None
+) -> StudyTracker:
+    defining = {
+        keys.DATA: str(out / "data"),
+        keys.PLANNED: str(len(TRIALS) + 1),
+        keys.HARDEST_REGION: "tibia",
+    }
     return StudyTracker(
         sqlite_uri(out),
         study,
@@ -40,11 +48,7 @@ def track(out: Path, study: str, study_id: str) -> StudyTracker:
         fingerprint="f1",
         regions=REGIONS,
         artifact_root=out / "mlartifacts",
-        manifest={
-            keys.DATA: str(out / "data"),
-            keys.PLANNED: str(len(TRIALS) + 1),
-            keys.HARDEST_REGION: "tibia",
-        },
+        manifest=defining if manifest is None else manifest,
     )
 
 
