@@ -20,6 +20,7 @@ NO_TINT: Final = (0.0, 0.0, 0.0, 0.0)
 _FAINTEST: Final = 0.12
 _STRONGEST: Final = 0.62  # ink on it stays readable, on light paper and on dark
 _HEAD_SIZE: Final = 6.5
+_MANY: Final = 14  # columns; in more there is no room for upright lines beside each other
 _LETTER_IN: Final = 0.058  # mean width of a letter of a head
 _LONG: Final = 20
 _CELLS_IN: Final = 3.6  # width that long names of trials leave to the cells
@@ -96,7 +97,8 @@ class ColumnHeads:
         for lying, height_in in ((tuple(names), 0.2), (broken, 0.32)):
             if _width_in(lying) <= cells_in / len(names):
                 return cls(names=lying, upright=False, height_in=height_in)
-        upright = tuple(_break(name) if len(name) > _LONG else name for name in names)
+        shortest = _LONG if len(names) <= _MANY else np.inf
+        upright = tuple(_break(name) if len(name) > shortest else name for name in names)
         return cls(names=upright, upright=True, height_in=_width_in(upright))
 
     def draw(self, axes: Axes) -> None:

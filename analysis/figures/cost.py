@@ -59,6 +59,9 @@ def draw_cost(trials: pd.DataFrame) -> Figure | Absent:
         share = spent[COST] / spent[keys.WALL_TIME_S]
         if np.allclose(share, share.iloc[0]):
             _add_wall_time(axes, float(share.iloc[0]), unit)
+        if (spent[STATUS] == keys.STATUS_FAILED).any():
+            handle = Line2D([], [], color=INK, linestyle="none", label="failed", **_FAILED)
+            figure.legend(handles=[handle], loc="outside lower right")
     return Figure(
         name="cost",
         title=_TITLE,
@@ -118,9 +121,6 @@ def _mark_trials(
         marker = loss_markers([loss])[loss]
         axes.plot(done, [row] * len(done), marker, color=colours[network], **look)
         axes.plot(lost, [row] * len(lost), color=INK, linestyle="none", **_FAILED)
-    if (spent[STATUS] == keys.STATUS_FAILED).any():
-        handle = Line2D([], [], color=INK, linestyle="none", label="failed", **_FAILED)
-        axes.legend(handles=[handle], loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
 
 
 def _add_wall_time(axes: Axes, share: float, unit: str) -> None:

@@ -21,12 +21,12 @@ from analysis.figures.trial_rows import (
     trial_colours,
 )
 from analysis.findings import Findings
-from analysis.ranking import RANK
 from tune_knee import keys
 
 _TITLE: Final = "Scores and ranks over redrawn cases"
 _LEVEL: Final = 0.95
 _LEAST_SHARE: Final = 0.005
+_STEP_PT: Final = 0.25
 _POINTS_PER_INCH: Final = 72
 
 
@@ -82,16 +82,21 @@ def _draw_blobs(
     axes: Axes, bootstrap: Bootstrap, shown: list[str], tints: list[str], height_in: float
 ) -> None:
     column = {trial: number for number, trial in enumerate(bootstrap.trials)}
-    largest = (1.2 * height_in * _POINTS_PER_INCH) ** 2
+    largest_pt = 1.1 * height_in * _POINTS_PER_INCH
+    blobs: dict[float, list[tuple[float, int, str]]] = {}  # by diameter: an SVG keeps each once
     for row, (trial, colour) in enumerate(zip(shown, tints, strict=True)):
         ranks, counts = np.unique(bootstrap.ranks[:, column[trial]], return_counts=True)
-        shares = counts / bootstrap.draws
-        seen = shares >= _LEAST_SHARE
+        for rank, share in zip(ranks, counts / bootstrap.draws, strict=True):
+            if share >= _LEAST_SHARE:
+                diameter = round(largest_pt * np.sqrt(share) / _STEP_PT) * _STEP_PT
+                blobs.setdefault(diameter, []).append((rank, row, colour))
+    for diameter, alike in blobs.items():
+        ranks_of, rows, colours = zip(*alike, strict=True)
         axes.scatter(
-            ranks[seen],
-            np.full(seen.sum(), row),
-            s=largest * shares[seen],
-            color=colour,
+            ranks_of,
+            rows,
+            s=diameter**2,
+            c=colours,
             alpha=0.75,
             linewidths=0,
             clip_on=False,
@@ -117,16 +122,20 @@ def _caption(
 ) -> str:
     leader = ranking[keys.TRIAL].iloc[0]
     best = intervals.loc[leader]
+    places = _places(best["rank_low"], best["rank_high"])
     first = int((intervals["rank_low"] == 1).sum())
-    spread = (intervals["rank_high"] - intervals["rank_low"]).median()
+    width = (intervals["rank_high"] - intervals["rank_low"]).median() + 1
     return (
         f"{bootstrap.draws:,} draws of {bootstrap.cases} cases with replacement "
         f"(seed {bootstrap.seed}), all frames of a case together. Left: line, 95 % of the draws' "
         "scores; tick, their median. Right: a blob's area is the share of draws in which the "
         "trial has that rank (less than 0.5 % is not drawn); line, 95 % of them; cross, the "
-        f"median. Order: {RANK} in the whole test set. {labels[leader]} is first in "
-        f"{best['first_share']:.0%} of the draws, with ranks {best['rank_low']:g} to "
-        f"{best['rank_high']:g}; {first} of {len(intervals)} trials reach the first place in "
-        f"their interval, and half of all intervals span more than {spread:g} ranks."
-        + tell_left_out(ranking)
+        f"median. The order is that of the whole test set. {labels[leader]} is first in "
+        f"{best['first_share']:.0%} of the draws, its interval {places}; {first} of "
+        f"{len(intervals)} trials have the first place in theirs, and the median interval is "
+        f"{width:g} wide." + tell_left_out(ranking)
     )
+
+
+def _places(low: float, high: float) -> str:
+    return f"place {low:g} alone" if low == high else f"places {low:g} to {high:g}"

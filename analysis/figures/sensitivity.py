@@ -25,7 +25,7 @@ from analysis.sensitivity import SHIFT, rank_shifts
 from tune_knee import keys
 
 _ALTERNATIVE: Final = "alternative"
-_COLUMNS: Final = 18
+_COLUMNS: Final = 14
 _WITHOUT: Final = "without "
 _TIES_TITLE: Final = "Scores under ties"
 

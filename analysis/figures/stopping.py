@@ -25,6 +25,7 @@ _STAGES: Final = ((0.2, 0.3), (0.4, 0.5), (0.6, 0.7), (0.8, 1.0))  # height, opa
 _ENDS: Final[dict[str, dict[str, Any]]] = {
     "plateau": {"marker": "D", "markersize": 4, "markerfacecolor": INK},
     "maximum of steps": {"marker": "|", "markersize": 7, "markeredgewidth": 1.6},
+    "stopped otherwise": {"marker": "s", "markersize": 4, "markerfacecolor": PAPER},
     "failed": {"marker": "x", "markersize": 5, "markeredgewidth": 1.5},
     "still running": {"marker": ">", "markersize": 4.5, "markerfacecolor": PAPER},
 }
@@ -32,6 +33,7 @@ _ENDS: Final[dict[str, dict[str, Any]]] = {
 _ENDINGS: Final = {
     "plateau": "reached the plateau",
     "maximum of steps": "went to the maximum",
+    "stopped otherwise": "were stopped otherwise",
     "failed": "failed",
     "still running": "are still running",
 }
@@ -53,7 +55,7 @@ def draw_stopping(trials: pd.DataFrame, budget: Budget, hardest_region: str) -> 
         best = started[keys.BEST_IOU].nlargest(SHOWN).index
         rows = started[started.index.isin(best)]
     shown = [str(trial) for trial in rows[keys.TRIAL]]
-    ends = rows.apply(_end, axis=1)
+    ends = rows.apply(_end, axis=1, max_steps=budget.max_steps)
     with style():
         figure = new_figure(row_height_in(len(shown)) * len(shown) + 1.0)
         axes = figure.subplots()
@@ -76,13 +78,14 @@ def draw_stopping(trials: pd.DataFrame, budget: Budget, hardest_region: str) -> 
     )
 
 
-def _end(trial: pd.Series) -> str:
+def _end(trial: pd.Series, max_steps: int) -> str:
     if trial[STATUS] == keys.STATUS_FAILED:
         return "failed"
     if trial[STATUS] == keys.STATUS_RUNNING:
         return "still running"
-    opened = trial[opened_column(keys.OPENS_PLATEAU)]
-    return "maximum of steps" if np.isnan(opened) else "plateau"
+    if not np.isnan(trial[opened_column(keys.OPENS_PLATEAU)]):
+        return "plateau"
+    return "maximum of steps" if trial[keys.STEP] >= max_steps else "stopped otherwise"
 
 
 def _draw_stages(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> None:
@@ -121,11 +124,11 @@ def _explain(figure: Drawing, budget: Budget, hardest: str, ends: set[str]) -> N
 
 
 def _caption(started: pd.DataFrame, budget: Budget) -> str:
-    counts = started.apply(_end, axis=1).value_counts()
+    counts = started.apply(_end, axis=1, max_steps=budget.max_steps).value_counts()
     steps = started[keys.STEP]
     words = (
         "A trial trains until all criteria are open in series and the validation IoU stays on a "
-        f"plateau, or to {budget.max_steps:,} steps. The line is thicker and darker with each "
+        f"plateau, or to {budget.max_steps:,} steps. The line is thicker and stronger with each "
         "criterion that has opened; where it ends, the mark says why. "
         f"{_series(counts)}. Half of the trials took {steps.median():,.0f} steps or fewer, all "
         f"together {steps.sum() / (budget.max_steps * len(started)):.0%} of the most they could."
