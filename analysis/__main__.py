@@ -7,12 +7,13 @@ from typing import Final
 
 from rich.console import Console
 
-from analysis import paper_command, rank_command
+from analysis import compare_command, paper_command, rank_command
 from analysis.command_line import Command
 
 _COMMANDS: Final[dict[str, Command]] = {
     "rank": rank_command,
     "paper": paper_command,
+    "compare": compare_command,
 }
 _INTERRUPTED: Final = 130  # as a shell says of a command that Ctrl-C ended
 

@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
+from analysis.agreement import agree_rankings
 from analysis.load import LABEL, STATUS, Study
 from analysis.published import PARAMETERS
 from analysis.ranking import RANK, UNSCORED_LOSSES, Ties, rank_trials, score_trials
 from tune_knee import keys
 
-TOTAL: Final = "total"
 OURS: Final = "ours"
 PAPER: Final = "paper"
 MOVED: Final = "moved"
@@ -85,7 +84,7 @@ def compare_to_paper(
     return PaperComparison(
         regions=regions,
         places=_places(scores),
-        correlations=_correlations(scores, regions),
+        correlations=agree_rankings(scores[PAPER], scores[OURS]),
         unscored=tuple(trials.loc[trials[keys.LOSS].isin(UNSCORED_LOSSES), LABEL]),
         not_in_paper=tuple(scored.loc[~scored[keys.TRIAL].isin(pairs["trial_ours"]), LABEL]),
         several=tuple(pairs.loc[several, keys.TRIAL].unique()),
@@ -101,17 +100,3 @@ def _places(scores: dict[str, pd.DataFrame]) -> pd.DataFrame:
     places = ours.join(paper).reset_index()
     places[MOVED] = places[f"{PAPER}_{RANK}"] - places[f"{OURS}_{RANK}"]
     return places
-
-
-def _correlations(scores: dict[str, pd.DataFrame], regions: tuple[str, ...]) -> pd.DataFrame:
-    ours, paper = (
-        scores[whose].pivot_table(keys.SCORE, keys.TRIAL, keys.REGION) for whose in (OURS, PAPER)
-    )
-    for points in (ours, paper):
-        points[TOTAL] = points.sum(axis=1)
-    rows = []
-    for name in (*regions, TOTAL):
-        one_score = np.ptp(ours[name]) == 0 or np.ptp(paper[name]) == 0
-        rho = float("nan") if one_score else ours[name].corr(paper[name], method="spearman")
-        rows.append((name, ours[name].corr(paper[name], method="kendall"), rho))
-    return pd.DataFrame(rows, columns=[keys.REGION, "kendall_tau", "spearman_rho"])

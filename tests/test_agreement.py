@@ -1,9 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, spearmanr
 
-from analysis.agreement import agree_alternatives, agree_regions
+from analysis.agreement import agree_alternatives, agree_rankings, agree_regions
 from analysis.sensitivity import Alternative
 
 
@@ -60,3 +60,35 @@ class TestAgreeRegions:
     def test_one_region_agrees_with_itself(self):
         scores = pd.DataFrame({"trial": ["a", "b"], "region": "femur", "score": [2.0, 4.0]})
         assert agree_regions(scores).to_numpy().tolist() == [[1]]
+
+
+class TestAgreeRankings:
+    def scores(self, **regions: list[float]) -> pd.DataFrame:
+        rows = [
+            (trial, region, score)
+            for region, values in regions.items()
+            for trial, score in zip("abcde", values, strict=False)
+        ]
+        return pd.DataFrame(rows, columns=["trial", "region", "score"])
+
+    def test_regions_and_total_are_scipys(self):
+        one = self.scores(femur=[5, 3, 3, 1], tibia=[2, 9, 4, 4])
+        other = self.scores(femur=[4, 4, 2, 1], tibia=[1, 2, 3, 8])
+        table = agree_rankings(one, other.sample(frac=1, random_state=0))
+        assert sorted(table["region"]) == ["femur", "tibia", "total"]
+        rows = table.set_index("region")
+        pairs = {
+            "femur": ([5, 3, 3, 1], [4, 4, 2, 1]),
+            "total": ([7, 12, 7, 5], [5, 6, 5, 9]),
+        }
+        for name, pair in pairs.items():
+            assert rows.loc[name, "kendall_tau"] == pytest.approx(kendalltau(*pair).statistic)
+            assert rows.loc[name, "spearman_rho"] == pytest.approx(spearmanr(*pair).statistic)
+
+    @pytest.mark.parametrize("values", [[3, 3, 3], [3], []])
+    def test_one_score_for_all_is_missing(self, values):
+        table = agree_rankings(
+            self.scores(femur=values), self.scores(femur=[1, 2, 3][: len(values)])
+        )
+        assert table["region"].iloc[-1] == "total"
+        assert table[["kendall_tau", "spearman_rho"]].isna().to_numpy().all()
