@@ -7,10 +7,11 @@ from typing import Final
 
 from rich.console import Console
 
-from analysis import compare_command, paper_command, rank_command
+from analysis import compare_command, paper_command, rank_command, report_command
 from analysis.command_line import Command
 
 _COMMANDS: Final[dict[str, Command]] = {
+    "report": report_command,
     "rank": rank_command,
     "paper": paper_command,
     "compare": compare_command,
@@ -20,7 +21,11 @@ _INTERRUPTED: Final = 130  # as a shell says of a command that Ctrl-C ended
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status: 2 after an error that the user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m analysis", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis",
+        description=__doc__,
+        epilog="python -m analysis COMMAND --help says what it does, with examples.",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in _COMMANDS.values():
         command.add_parser(commands)

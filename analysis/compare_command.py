@@ -10,17 +10,19 @@ from analysis.command_line import Commands, add_outputs, new_parser, print_json,
 
 _WHAT: Final = "Set studies side by side: the same trial in each, paired by case."
 _MORE: Final = """\
-Each study is compared with the first. Trials are the same where all their parameters are;
-what is left is paired by network, loss and tau, and what differs is said. Seed, budget and
-data may differ, and it is said. Where both were tested on the same cases and frames (by
-their names), Wilcoxon's signed-rank test over cases tells which differences are more than
-chance, Holm-corrected over the trials of a region and measure. Trials and regions that one
-study lacks are named and left out; ranks are among the shared trials.
+Each study is compared with the first. Trials are the same where all their
+parameters are; what is left is paired by network, loss and tau, and what
+differs is said, as are other budgets and data. Where both were tested on the
+same cases and frames (by their names), Wilcoxon's signed-rank test over cases
+tells which differences are more than chance, Holm-corrected over the trials of
+a region and measure. Trials and regions that one study lacks are named and
+left out; ranks are among the shared trials.
 
 examples:
   python -m analysis compare paper again --tracking-uri sqlite:///out/mlflow.db
   python -m analysis compare paper 3f2a90c1d4e5 --csv differences.csv \\
-    --tracking-uri sqlite:///out/paper/mlflow.db --tracking-uri sqlite:///out/b/mlflow.db"""
+    --tracking-uri sqlite:///out/a/mlflow.db \\
+    --tracking-uri sqlite:///out/b/mlflow.db"""
 
 
 def add_parser(commands: Commands) -> None:

@@ -15,20 +15,23 @@ from analysis.ranking import RANK
 from analysis.score_table import plain_table, region_header
 from tune_knee import keys
 
-_WHAT: Final = "Recompute the paper's scores from its published tables, and say what ties decide."
+_WHAT: Final = "Recompute the paper's scores from its tables, and say what ties decide."
 _MORE: Final = """\
-The 50 scored models of Tables 5 to 8 ship with this package. Their means are printed to four
-decimals: where two are equal there, the tie rule decides the points, and the paper does not
-say which it used. Printed scores are compared with those by --ties, and with the interval
-between the fewest points (min) and the most (max).
+The 50 scored models of Tables 5 to 8 ship with this package. Their means are
+printed to four decimals: where two are equal there, the tie rule decides the
+points, and the paper does not say which it used. Printed scores are compared
+with those by --ties, and with the interval between the fewest points (min) and
+the most (max).
 
-With --compare a study of yours stands beside the paper: its trials are matched by network,
-loss and tau, and both are ranked anew among the models that both have.
+With --compare a study of yours stands beside the paper: its trials are matched
+by network, loss and tau, and both are ranked anew among the models that both
+have.
 
 examples:
   python -m analysis paper
   python -m analysis paper --ties max --json
-  python -m analysis paper --compare paper --tracking-uri sqlite:///out/paper/mlflow.db"""
+  python -m analysis paper --compare paper \\
+    --tracking-uri sqlite:///out/paper/mlflow.db"""
 _TOP: Final = 10
 _PRINTED_TO: Final = 0.5e-4 + 1e-9  # half of the fourth decimal
 

@@ -25,23 +25,25 @@ from tune_knee import keys
 _MODEL: Final = "model"
 _WHAT: Final = "Rank models by the paper's score: a file of yours, or a study in MLflow."
 _MORE: Final = """\
-The score: in each region, N points for the best of N models down to 1 for the worst, by
-overlap (mean of IoU, Dice, precision, recall), and again by distance (mean of HD95 and
-ASSD); added, and summed over the regions. Higher is better.
+The score: in each region, N points for the best of N models down to 1 for the
+worst, by overlap (mean of IoU, Dice, precision, recall), and again by distance
+(mean of HD95 and ASSD); added, and summed over the regions. Higher is better.
 
 FILE.csv has a row per model and region, and these columns:
   region
   overlap,distance_px   or the six: iou,dice,precision,recall,hd95_px,assd_px
   any others            they name the model together, e.g. network,loss,tau
-With the columns case and frame, and the six, rows are frames and their means are ranked.
-Every model needs every region. An empty cell, "-" or NaN is a missing value: it ranks last,
-and is named. Columns score, rank and missed_frames are passed over.
-A file is ranked as it is. Of a study, ce1 is not: the paper compares it with ce2 alone.
+With the columns case and frame, and the six, rows are frames and their means
+are ranked. Every model needs every region. An empty cell, "-" or NaN is a
+missing value: it ranks last, and is named. Columns score, rank and
+missed_frames are passed over. A file is ranked as it is, ce1 too; of a study,
+ce1 is not scored, as the paper compares it with ce2 alone.
 
 examples:
   python -m analysis rank models.csv
   python -m analysis rank models.csv --ties max --json > ranking.json
-  python -m analysis rank --study paper --tracking-uri sqlite:///out/paper/mlflow.db"""
+  python -m analysis rank --study paper \\
+    --tracking-uri sqlite:///out/paper/mlflow.db"""
 _NAMED: Final = 10  # missing values below the table; --json has all
 
 

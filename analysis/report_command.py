@@ -7,12 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
-from analysis.artifacts import log_report
 from analysis.command_line import Commands, new_parser
-from analysis.load import load_study
-from analysis.report.build import build_contents
-from analysis.report.folder import require_free, write_report
-from analysis.report.sources import gather
 
 _WHAT: Final = "Write a study's report: tables, figures, and what its ranking is worth."
 _MORE: Final = """\
@@ -41,6 +36,13 @@ def add_parser(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> int:
     """Load, find, draw, write, and keep it with the study's run."""
+    # MLflow, scipy and matplotlib take seconds to import, which other commands need not wait for.
+    from analysis.artifacts import log_report
+    from analysis.load import load_study
+    from analysis.report.build import build_contents
+    from analysis.report.folder import require_free, write_report
+    from analysis.report.sources import gather
+
     require_free(arguments.out)
     study = load_study(arguments.tracking_uri, arguments.study)
     data = arguments.data or study.data
