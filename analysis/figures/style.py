@@ -1,4 +1,4 @@
-"""One look for all figures: a colour per network, a marker per loss, inks that follow the page."""
+"""One look for all figures: a colour per network and region, a marker per loss, the page's inks."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -9,9 +9,19 @@ from matplotlib.figure import Figure
 
 from tune_knee.config import LOSS_TERMS, NETWORKS
 
-# Okabe and Ito's palette, without its yellow and black: told apart with any colour vision,
-# and readable on white and on near-black.
-_COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6bb1")
+# Chosen so that any two differ with any colour vision, and stand off white and near-black.
+_COLOURS: Final = ("#0e65d0", "#ee9312", "#35bf85", "#a2659a", "#d51b2e", "#afb3d1", "#687269")
+# Lighter than the networks', to be seen on the greys of an X-ray and not taken for them.
+_REGION_COLOURS: Final = (
+    "#f9ca36",
+    "#15d6ff",
+    "#d66988",
+    "#badc87",
+    "#617cff",
+    "#8d9e15",
+    "#aa6eb4",
+    "#5c994e",
+)
 _MARKERS: Final = ("o", "s", "^", "D", "P", "X", "v", "*")
 # The page replaces these by its own inks (light or dark); nothing else may have these colours.
 INK: Final = "#1b1b1c"
@@ -47,6 +57,8 @@ _SETTINGS: Final[Any] = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
     "figure.constrained_layout.use": True,
+    "path.simplify_threshold": 0.25,  # pixels, so that outlines of large masks stay small files
+    "svg.hashsalt": "tune_knee",  # the same figure is the same file
 }
 
 
@@ -68,6 +80,11 @@ def network_colours(networks: Iterable[str]) -> dict[str, str]:
 def loss_markers(losses: Iterable[str]) -> dict[str, str]:
     """Matplotlib marker by loss: fixed for the five of `LOSS_TERMS`, then what is left."""
     return _assign(losses, tuple(LOSS_TERMS), _MARKERS)
+
+
+def region_colours(regions: Iterable[str]) -> dict[str, str]:
+    """Colour by region, by its place in the dataset's order; give all of them, in that order."""
+    return _assign(regions, (), _REGION_COLOURS)
 
 
 def region_title(region: str) -> str:
