@@ -44,7 +44,6 @@ examples:
   python -m analysis rank models.csv --ties max --json > ranking.json
   python -m analysis rank --study paper \\
     --tracking-uri sqlite:///out/paper/mlflow.db"""
-_NAMED: Final = 10  # missing values below the table; --json has all
 
 
 def add_parser(commands: Commands) -> None:
@@ -166,11 +165,7 @@ def _notes(table: MetricTable, ties: str) -> str:
                 f"{len(missed)} of {len(table.means)} mean distances leave out frames where the "
                 "region was missed; --json has how many"
             )
-    missing = table.missing
-    if len(missing):
-        lines.append("missing, and so ranked last:")
-        for trial, region, measure in missing.head(_NAMED).itertuples(index=False):
-            lines.append(f"  {trial}, {region}: no {measure}")
-        if len(missing) > _NAMED:
-            lines.append(f"  and {len(missing) - _NAMED} more, all in --json")
+    missing = table.missing.groupby([keys.REGION, "measure"], sort=False)[keys.TRIAL]
+    for (region, measure), trials in missing:
+        lines.append(f"no {measure} in {region}, and so last there: {', '.join(trials)}")
     return "\n".join(lines)

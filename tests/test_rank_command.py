@@ -70,7 +70,7 @@ class TestFile:
         printed = capsys.readouterr().out
         rows = [line.split() for line in printed.splitlines()]
         assert ["1", "a", "3.5", "4", "7.5"] in rows
-        assert "  b, tibia: no distance_px" in printed.splitlines()
+        assert "no distance_px in tibia, and so last there: b" in printed.splitlines()
 
     def test_csv(self, models, tmp_path, capsys):
         out = tmp_path / "ranking.csv"
