@@ -25,7 +25,7 @@ def study_facts(sources: Sources) -> Terms:
     items = (
         ("Study", f"{study.name}, id {study.study_id}"),
         ("Started", f"{study.started:%Y-%m-%d %H:%M} UTC"),
-        ("Budget", _budget_words(study.budget)),
+        ("Budget", f"{study.budget.name}: {_budget_words(study.budget)}"),
         ("Trials", f"{study.planned:,} planned: {status_words(study)}"),
         ("Tested on", f"{count:,} frames of {cases} cases"),
         ("Regions", ", ".join(region_title(region) for region in study.regions)),
@@ -77,7 +77,7 @@ def _notices(study: Study) -> Iterator[str]:
 
 def _budget_words(budget: Budget) -> str:
     return (
-        f"{budget.name}: frames of {budget.image_size_px} px, networks at {budget.width:.0%} of "
+        f"frames of {budget.image_size_px} px, networks at {budget.width:.0%} of "
         f"their width, at most {budget.max_steps:,} steps"
     )
 

@@ -12,6 +12,7 @@ from analysis.figures.style import FAINT_INK, GRID, INK, PAPER
 INKS: Final[Mapping[str, str]] = MappingProxyType(
     {INK: "--ink", FAINT_INK: "--faint-ink", GRID: "--grid", PAPER: "--paper"}
 )
+_ENLARGED: Final = 1.25  # at most, where the page is wide: a screen is read from farther away
 _ROOT: Final = re.compile(r"<svg\b[^>]*>")
 _VIEW_BOX: Final = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 # The page has neither use for metadata nor room for rules that would reach beyond the figure.
@@ -43,7 +44,7 @@ def inline_svg(svg: str, name: str, alt: str) -> Markup:
         body = body.replace(colour, f"var({variable})")
     width, height = size.groups()
     head = (
-        f'<svg viewBox="0 0 {width} {height}" style="max-width:{float(width):.0f}pt" role="img" '
-        f'aria-label="{escape(alt)}">'
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(alt)}" '
+        f'style="max-width:{_ENLARGED * float(width):.0f}pt">'
     )
     return Markup(head + body)

@@ -6,8 +6,9 @@ from typing import Final
 import pandas as pd
 
 from analysis.absent import Absent
+from analysis.ce_pairs import BY_AREA, CE_SHARED, EQUAL, ce_pairs
 from analysis.figures.style import region_title
-from analysis.load import STATUS, Study
+from analysis.load import Study
 from analysis.tables.metric_columns import best_metric, mean_sd_column, spread_of
 from analysis.tables.table import Column, Table, number, numbered
 from analysis.tables.trial_columns import trial_columns
@@ -15,19 +16,7 @@ from tune_knee import keys
 
 _NUMBER: Final = "4"
 _TITLE: Final = "CE1 against CE2"
-_EQUAL: Final = "ce1"
-_BY_AREA: Final = "ce2"
 DIFFERENCE: Final = "ce2 − ce1"
-# What two trials must share to differ in their external weights alone.
-_SHARED: Final = (
-    keys.NETWORK,
-    keys.BOUNDARY,
-    keys.INTERNAL_WEIGHTS,
-    keys.WEIGHTS_IN,
-    keys.PRETRAINED,
-    keys.LEARNING_RATE,
-    keys.REPEAT,
-)
 
 
 def ce_comparison_table(study: Study, frames: pd.DataFrame) -> Table | Absent:
@@ -37,7 +26,7 @@ def ce_comparison_table(study: Study, frames: pd.DataFrame) -> Table | Absent:
         study: which trials there are.
         frames: a row per trial, case, frame and region with `keys.METRICS`.
     """
-    pairs = _pairs(study)
+    pairs = ce_pairs(study.trials)
     if pairs.empty:
         return Absent(
             title=numbered(_NUMBER, _TITLE),
@@ -48,15 +37,15 @@ def ce_comparison_table(study: Study, frames: pd.DataFrame) -> Table | Absent:
     for pair in pairs.to_dict("records"):
         equal, by_area = (
             frames[frames[keys.TRIAL] == pair[loss]].set_index(row)[list(keys.METRICS)]
-            for loss in (_EQUAL, _BY_AREA)
+            for loss in (EQUAL, BY_AREA)
         )
-        by_loss = {_EQUAL: equal, _BY_AREA: by_area, DIFFERENCE: by_area - equal}
-        shared = {name: pair[name] for name in _SHARED}
+        by_loss = {EQUAL: equal, BY_AREA: by_area, DIFFERENCE: by_area - equal}
+        shared = {name: pair[name] for name in CE_SHARED}
         parts += [
             table.reset_index().assign(**shared, **{keys.LOSS: loss})
             for loss, table in by_loss.items()
         ]
-    rows = spread_of(pd.concat(parts), [keys.REGION, *_SHARED, keys.LOSS])
+    rows = spread_of(pd.concat(parts), [keys.REGION, *CE_SHARED, keys.LOSS])
     rank = {region: place for place, region in enumerate(study.regions)}
     rows = rows.sort_values(
         keys.REGION, key=lambda regions: regions.map(rank), kind="stable", ignore_index=True
@@ -71,20 +60,8 @@ def ce_comparison_table(study: Study, frames: pd.DataFrame) -> Table | Absent:
     )
 
 
-def _pairs(study: Study) -> pd.DataFrame:
-    """A row per pair: what the two share, and their ids as columns ce1 and ce2."""
-    tested = study.trials[study.trials[STATUS] == keys.STATUS_TESTED]
-    equal, by_area = (
-        tested.loc[tested[keys.LOSS] == loss, [*_SHARED, keys.TRIAL]].rename(
-            columns={keys.TRIAL: loss}
-        )
-        for loss in (_EQUAL, _BY_AREA)
-    )
-    return equal.merge(by_area, on=list(_SHARED))
-
-
 def _columns(study: Study, rows: pd.DataFrame) -> tuple[Column, ...]:
-    alike = [column for column in trial_columns(study.trials) if column.of[0] in _SHARED]
+    alike = [column for column in trial_columns(study.trials) if column.of[0] in CE_SHARED]
     return (
         Column(title="Region", of=(keys.REGION,), once=True),
         *(replace(column, once=True) for column in alike),
@@ -100,7 +77,7 @@ def _columns(study: Study, rows: pd.DataFrame) -> tuple[Column, ...]:
 def _better_of_each_pair(rows: pd.DataFrame, metric: str) -> frozenset[int]:
     losses = rows[rows[keys.LOSS] != DIFFERENCE]
     bold: set[int] = set()
-    for _, pair in losses.groupby([keys.REGION, *_SHARED], sort=False, dropna=False):
+    for _, pair in losses.groupby([keys.REGION, *CE_SHARED], sort=False, dropna=False):
         better = best_metric(pair, metric)
         if len(better) == 1:
             bold.update(pair.index[list(better)])

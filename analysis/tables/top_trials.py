@@ -22,7 +22,7 @@ def top_trials_table(study: Study, findings: Findings) -> Table:
     """The first ten of the ranking: scores by region and in total, and how sure they are."""
     points = findings.scores.pivot(index=keys.TRIAL, columns=keys.REGION, values=keys.SCORE)
     rows = (
-        findings.ranking[findings.ranking[RANK] <= TOP]
+        findings.ranking.head(TOP)
         .merge(findings.tie_range, on=keys.TRIAL)
         .merge(points.add_prefix(_SCORE_OF).reset_index(), on=keys.TRIAL)
         .merge(trial_rows(study.trials), on=keys.TRIAL)
@@ -74,8 +74,8 @@ def top_of_hardest_table(study: Study, findings: Findings) -> Table:
         [keys.TRIAL, keys.OVERLAP, keys.DISTANCE_PX, keys.MISSED_FRAMES],
     ]
     rows = (
-        own[own[RANK] <= TOP_OF_HARDEST]
-        .sort_values(RANK, kind="stable")
+        own.sort_values(RANK, kind="stable")
+        .head(TOP_OF_HARDEST)
         .merge(means, on=keys.TRIAL)
         .merge(total, on=keys.TRIAL)
         .merge(trial_rows(study.trials), on=keys.TRIAL)

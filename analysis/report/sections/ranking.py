@@ -1,6 +1,7 @@
 """Who leads, by how much, and where."""
 
 from analysis.absent import Absent
+from analysis.figures.top_trials import draw_top_of_region, draw_top_trials
 from analysis.report.contents import Section
 from analysis.report.sources import Sources
 from analysis.tables.best_trial import best_trial_table
@@ -17,6 +18,7 @@ def ranking_section(sources: Sources) -> Section:
     study, findings = sources.study, sources.findings
     if findings is None:
         return Section(anchor="ranking", title="Ranking", blocks=(NO_RANKING,))
+    drawn_from = (findings.scores, sources.frames, sources.labels, study.trials, study.regions)
     return Section(
         anchor="ranking",
         title="Ranking",
@@ -25,7 +27,9 @@ def ranking_section(sources: Sources) -> Section:
             "best and one for the worst; equal values share theirs. The sum over regions ranks "
             "them. Higher is better.",
             top_trials_table(study, findings),
+            draw_top_trials(*drawn_from),
             best_trial_table(study, findings),
             top_of_hardest_table(study, findings),
+            draw_top_of_region(*drawn_from, study.hardest_region),
         ),
     )
