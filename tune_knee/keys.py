@@ -37,6 +37,8 @@ GRID: Final = "grid"
 DATA: Final = "data"  # the dataset's folder
 PLANNED: Final = "trials"  # how many trials the whole study has
 HARDEST_REGION: Final = "hardest_region"  # that of the third stopping criterion
+SEARCH: Final = "search"  # of a search: sampler, objectives and space as JSON
+WARM_START: Final = "warm_start"  # address and id of the study that it started from, as JSON
 
 # One report: what a trial says after every validation interval.
 STEP: Final = "step"
@@ -77,11 +79,12 @@ KIND_TRIAL: Final = "trial"
 TAG_BUDGET: Final = "tune_knee.budget"
 TAG_FINGERPRINT: Final = "tune_knee.dataset_fingerprint"
 TAG_REGIONS: Final = "tune_knee.regions"  # comma-separated, in the dataset's order
-TAG_STATUS: Final = "tune_knee.status"  # one of the four below
+TAG_STATUS: Final = "tune_knee.status"  # one of the five below
 STATUS_RUNNING: Final = "running"
 STATUS_TRAINED: Final = "trained"
 STATUS_TESTED: Final = "tested"
 STATUS_FAILED: Final = "failed"
+STATUS_PRUNED: Final = "pruned"  # stopped early as hopeless, never ranked beside the others
 TAG_STOP_REASON: Final = "tune_knee.stop_reason"
 TAG_FAILURE: Final = "tune_knee.failure"
 TAG_CPUS: Final = "tune_knee.cpus"  # what a trial takes of a node while it trains

@@ -1,0 +1,138 @@
+"""A search's trials, with those of the grid it was given, and what it went for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.load import STATUS
+from analysis.ranking import UNSCORED_LOSSES
+from tune_knee import keys
+
+KNOWN: Final = "known"
+TAU: Final = (keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY)
+TAU_TITLES: Final = ("CE", "Dice", "Boundary")
+_FINISHED: Final = (keys.STATUS_TRAINED, keys.STATUS_TESTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """A validation metric that a search improves.
+
+    Attributes:
+        key: its column in `Study.trials`.
+        name: for files and columns, e.g. ``distance_px``.
+        title: in words, with its unit and good direction.
+        unit: appended to a value, e.g. `` px``.
+        decimals: digits shown of a value.
+        higher_is_better: the good direction.
+        logarithmic: modelled as log(1 + value): its errors grow with it.
+    """
+
+    key: str
+    name: str
+    title: str
+    unit: str
+    decimals: int
+    higher_is_better: bool
+    logarithmic: bool
+
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, else -1: times this, higher is better."""
+        return 1 if self.higher_is_better else -1
+
+    def to_model(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values on the scale on which they are modelled."""
+        return np.log1p(values) if self.logarithmic else values
+
+    def from_model(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of `to_model`."""
+        return np.expm1(values) if self.logarithmic else values
+
+    def text(self, value: float, *, signed: bool = False) -> str:
+        """A value with its unit and a true minus sign."""
+        plus = "+" if signed else ""
+        return f"{value:{plus}z.{self.decimals}f}{self.unit}".replace("-", "−")
+
+
+OVERLAP: Final = Objective(
+    key=keys.BEST_OVERLAP,
+    name=keys.OVERLAP,
+    title="Validation overlap (higher is better)",
+    unit="",
+    decimals=4,
+    higher_is_better=True,
+    logarithmic=False,
+)
+DISTANCE: Final = Objective(
+    key=keys.BEST_DISTANCE_PX,
+    name=keys.DISTANCE_PX,
+    title="Validation distance in px (lower is better)",
+    unit=" px",
+    decimals=2,
+    higher_is_better=False,
+    logarithmic=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What a search tried, what it knew before, and where it looked.
+
+    Attributes:
+        trials: its own, as `load.Study.trials`, in the order they started.
+        known: trials of the grid whose results it was given; without rows if there was none.
+        objectives: what it improved, of `OVERLAP` and `DISTANCE`.
+        learning_rate: that of trials without one of their own.
+        tau_low: smallest part of (ce, dice, boundary) that it looked at.
+        tau_high: largest part.
+    """
+
+    trials: pd.DataFrame
+    known: pd.DataFrame
+    objectives: tuple[Objective, ...] = (OVERLAP, DISTANCE)
+    learning_rate: float
+    tau_low: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    tau_high: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @cached_property
+    def networks(self) -> tuple[str, ...]:
+        """Those that it tried, as they came."""
+        return tuple(dict.fromkeys(self.trials[keys.NETWORK]))
+
+    @cached_property
+    def finished(self) -> pd.DataFrame:
+        """Trials trained to their end that have an overlap: known ones first, then in order.
+
+        Column `KNOWN` tells them apart. Of the grid, the networks that were searched, without
+        `UNSCORED_LOSSES`, which lie beside the simplex. Pruned trials saw less training than
+        the others and are not among them.
+        """
+        grid = self.known[
+            self.known[keys.NETWORK].isin(self.networks)
+            & ~self.known[keys.LOSS].isin(UNSCORED_LOSSES)
+        ]
+        own = self.trials
+        both = pd.concat([part for part in (grid, own) if len(part)])
+        both[KNOWN] = np.repeat([True, False], [len(grid), len(own)])
+        done = both[STATUS].isin(_FINISHED) & both[keys.BEST_OVERLAP].notna()
+        return both[done].reset_index(drop=True)
+
+    @cached_property
+    def pruned(self) -> pd.DataFrame:
+        """Its trials that were stopped as hopeless; their values are those up to there."""
+        return self.trials[self.trials[STATUS] == keys.STATUS_PRUNED]
+
+
+def ratio_text(tau: Sequence[float]) -> str:
+    """All three parts with two decimals: CE, Dice, boundary.
+
+    >>> ratio_text((0.5, 0.25, 0.25))
+    '0.50:0.25:0.25'
+    """
+    return ":".join(f"{part:.2f}" for part in tau)
