@@ -149,7 +149,7 @@ class TestPage:
 
     def test_a_cell_may_be_best_a_number_and_of_two_lines(self, tmp_path):
         text = render_page(contents_of(small_table()), tmp_path)
-        assert '<td class="number best">1.5<br>(2)</td>' in text
+        assert '<td class="number best">1.5<br><small>(2)</small></td>' in text
         assert "<th scope=row>n0</th>" in text
         assert '<th scope="colgroup" colspan="2">G</th>' in text
 
@@ -216,6 +216,7 @@ class TestReport:
         study = with_trials(study, study.trials.iloc[:2])
         contents = build_contents(sources_of(study, frames[frames["trial"].isin(["t0", "t1"])]), "")
         assert contents.verdict is None
+        assert contents.notices[-1].startswith("There is no ranking. It needs two tested trials")
         names = {table.name for table in contents.tables}
         assert names >= {"table_2_design", "table_4_ce1_ce2", "table_5_femur", "table_a1_femur"}
         assert not names & {"top_10", "bootstrap"}

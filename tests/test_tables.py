@@ -10,17 +10,24 @@ from hypothesis import strategies as st
 from made_study import made_study, with_trials
 
 from analysis.absent import Absent
-from analysis.load import opened_column
+from analysis.findings import Findings, find
+from analysis.load import Study, opened_column
 from analysis.ranking import score_trials
+from analysis.tables.agreement import agreement_table, region_agreement_table
+from analysis.tables.alternatives import alternatives_table
+from analysis.tables.best_trial import best_trial_table
+from analysis.tables.bootstrap import bootstrap_table
 from analysis.tables.ce_comparison import DIFFERENCE, ce_comparison_table
 from analysis.tables.design import design_table, status_words
 from analysis.tables.latex import escape_latex, to_latex
 from analysis.tables.region_metrics import region_metrics_table
 from analysis.tables.region_scores import region_scores_table
 from analysis.tables.save import write_csv, write_latex
+from analysis.tables.significance import significance_table
 from analysis.tables.stopping import stopping_table
 from analysis.tables.table import Column, Table, best, column_groups, number
-from analysis.tables.trial_columns import trial_columns, trial_rows
+from analysis.tables.top_trials import top_of_hardest_table, top_trials_table
+from analysis.tables.trial_columns import trial_columns, trial_labels, trial_rows
 from tune_knee import keys
 
 NAN = float("nan")
@@ -283,3 +290,87 @@ def test_stopping_says_which_criterion_opened():
     assert "Loss < 0.2 in 3" in table.caption
     assert "Patellar tendon IoU > 0.85 in 0" in table.caption
     assert table.rows.set_index(keys.TRIAL).loc["t2", opened_column("train_loss")] == 130
+
+
+@pytest.fixture(scope="module")
+def found() -> tuple[Study, Findings]:
+    study, frames = made_study()
+    return study, find(frames, study.tests, trial_labels(study.trials), draws=50, seed=1)
+
+
+class TestWorth:
+    def test_bootstrap_has_every_scored_trial_best_first(self, found):
+        study, findings = found
+        table = bootstrap_table(study, findings)
+        assert isinstance(table, Table)
+        assert table.rows[keys.TRIAL].tolist() == findings.ranking[keys.TRIAL].tolist()
+        intervals = findings.bootstrap.intervals().set_index(keys.TRIAL)
+        rows = table.rows.set_index(keys.TRIAL)
+        for column in intervals:
+            assert (rows[column] == intervals.loc[rows.index, column]).all()
+        assert "50 draws of 4 cases (seed 1)" in table.caption
+
+    def test_alternatives_leave_out_what_they_say(self, found):
+        study, findings = found
+        table = alternatives_table(study, findings)
+        without = table.rows["rank: without fcn_unet"]
+        assert without.isna().tolist() == (table.rows[keys.NETWORK] == "fcn_unet").tolist()
+        way = next(one for one in findings.alternatives if one.name == "without fcn_unet")
+        ranks = table.rows.set_index(keys.TRIAL)["rank: without fcn_unet"].dropna()
+        assert ranks.to_dict() == way.scores.set_index(keys.TRIAL)["rank"].to_dict()
+        first = next(c for c in table.columns if c.title == "Without fcn_unet")
+        assert [ranks[table.rows.loc[row, keys.TRIAL]] for row in first.bold] == [1]
+
+    def test_significance_has_all_p_of_all_trials_but_the_leader(self, found):
+        study, findings = found
+        table = significance_table(study, findings)
+        assert isinstance(table, Table)
+        tests = findings.significance.tests
+        assert len(table.rows) == len(findings.ranking) - 1
+        rows = table.rows.set_index(keys.TRIAL)
+        for test in tests.to_dict("records"):
+            name = "_".join(part for part in (test["region"], test["measure"]) if part)
+            for value in ("p", "p_holm", "difference"):
+                found_there = rows.loc[test[keys.TRIAL], f"{name}_{value}"]
+                assert found_there == pytest.approx(test[value], nan_ok=True)
+        for column in table.columns:
+            if column.of[0].endswith("_p_holm"):
+                below = table.rows[column.of[0]] < findings.significance.level
+                assert column.bold == set(table.rows.index[below])
+
+    def test_one_case_has_neither(self):
+        study, frames = made_study(cases=1)
+        findings = find(frames, study.tests, trial_labels(study.trials), draws=5)
+        assert isinstance(bootstrap_table(study, findings), Absent)
+        assert isinstance(significance_table(study, findings), Absent)
+
+    def test_agreement_is_square_with_ones(self, found):
+        _, findings = found
+        for table, matrix in (
+            (agreement_table(findings), findings.agreement),
+            (region_agreement_table(findings), findings.region_agreement),
+        ):
+            values = table.rows.iloc[:, 1:].to_numpy()
+            assert values.shape == (len(matrix), len(matrix))
+            assert values == pytest.approx(matrix.to_numpy(), nan_ok=True)
+            assert table.cells()[0][1] == "1.00"
+
+    def test_the_top_is_the_rankings(self, found):
+        study, findings = found
+        table = top_trials_table(study, findings)
+        assert table.rows[keys.TRIAL].tolist() == findings.ranking[keys.TRIAL].head(10).tolist()
+        parts = table.rows[[f"score_{region}" for region in study.regions]].sum(axis=1)
+        assert parts.tolist() == pytest.approx(table.rows[keys.SCORE].tolist())
+        hardest = top_of_hardest_table(study, findings)
+        assert hardest.name == "top_5_patellar_tendon"
+        assert hardest.rows[keys.SCORE].is_monotonic_decreasing
+        own = findings.scores[findings.scores[keys.REGION] == "patellar_tendon"]
+        assert hardest.rows[keys.SCORE].iloc[0] == own[keys.SCORE].max()
+
+    def test_the_best_trials_means_are_its_tests(self, found):
+        study, findings = found
+        table = best_trial_table(study, findings)
+        leader = findings.ranking[keys.TRIAL].iloc[0]
+        tests = study.tests[study.tests[keys.TRIAL] == leader]
+        assert table.rows["iou"].iloc[:-1].tolist() == tests["iou"].tolist()
+        assert table.rows["iou"].iloc[-1] == pytest.approx(tests["iou"].mean())

@@ -1,11 +1,12 @@
 """How a report begins: what was studied, and what a reader must know before all else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from analysis.figures.style import region_title
 from analysis.load import FAILURE, STATUS, Study
 from analysis.report.contents import Terms
+from analysis.report.sections.ranking import NO_RANKING
 from analysis.report.sources import Sources
 from analysis.tables.design import device_hours, first_line, status_words
 from analysis.tables.trial_columns import trial_labels
@@ -13,6 +14,7 @@ from tune_knee import keys
 from tune_knee.config import LOSS_TERMS, PAPER_BUDGET, Budget
 
 _NAMED: Final = 5  # failures in the notice; the table of the design has all
+_LISTED: Final = 8  # names in a fact
 _BOUNDARY_TERM: Final = "boundary"
 
 
@@ -30,8 +32,8 @@ def study_facts(sources: Sources) -> Terms:
         ("Tested on", f"{count:,} frames of {cases} cases"),
         ("Regions", ", ".join(region_title(region) for region in study.regions)),
         ("Hardest region", region_title(study.hardest_region)),
-        ("Networks", ", ".join(trials[keys.NETWORK].unique())),
-        ("Losses", ", ".join(trials[keys.LOSS].unique())),
+        ("Networks", _listed(trials[keys.NETWORK].unique().tolist())),
+        ("Losses", _listed(trials[keys.LOSS].unique().tolist())),
         ("Boundary loss", _boundary_kinds(study)),
         ("Checkpoint", f"best mean IoU on the {study.budget.select_on} set"),
         ("Device-hours", f"{device_hours(trials).sum():,.2f}"),
@@ -42,7 +44,10 @@ def study_facts(sources: Sources) -> Terms:
 
 def notices(sources: Sources) -> tuple[str, ...]:
     """What limits all that follows, the gravest first; nothing where nothing does."""
-    return tuple(_notices(sources.study))
+    found = list(_notices(sources.study))
+    if sources.findings is None:
+        found.append(f"There is no ranking. {NO_RANKING.reason}")
+    return tuple(found)
 
 
 def _notices(study: Study) -> Iterator[str]:
@@ -73,6 +78,11 @@ def _notices(study: Study) -> Iterator[str]:
         ]
         more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
         yield f"Failed, and without results: {'; '.join(named)}{more}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def _budget_words(budget: Budget) -> str:

@@ -33,10 +33,11 @@ def ce_comparison_table(study: Study, frames: pd.DataFrame) -> Table | Absent:
             reason="It needs a network tested with both ce1 and ce2 and otherwise alike.",
         )
     row = [keys.CASE, keys.FRAME, keys.REGION]
+    of_trial = frames.groupby(keys.TRIAL)
     parts = []
     for pair in pairs.to_dict("records"):
         equal, by_area = (
-            frames[frames[keys.TRIAL] == pair[loss]].set_index(row)[list(keys.METRICS)]
+            of_trial.get_group(pair[loss]).set_index(row)[list(keys.METRICS)]
             for loss in (EQUAL, BY_AREA)
         )
         by_loss = {EQUAL: equal, BY_AREA: by_area, DIFFERENCE: by_area - equal}
