@@ -53,12 +53,6 @@ _TERMS: Final = (
 )
 _REFERENCES: Final = (
     (
-        "Wang et al.",
-        "Dual-level weighted cross-entropy loss function and multi-object region segmentation "
-        "network evaluation for dynamic knee joint X-ray radiography based on a novel scoring "
-        "criterion. The criterion and the design of the study.",
-    ),
-    (
         "Demšar 2006",
         "Statistical comparisons of classifiers over multiple data sets. Journal of Machine "
         "Learning Research 7, 1–30.",
@@ -71,6 +65,12 @@ _REFERENCES: Final = (
     (
         "Kendall 1945",
         "The treatment of ties in ranking problems. Biometrika 33, 239–251.",
+    ),
+    (
+        "Wang et al.",
+        "Dual-level weighted cross-entropy loss function and multi-object region segmentation "
+        "network evaluation for dynamic knee joint X-ray radiography based on a novel scoring "
+        "criterion. The criterion and the design of the study.",
     ),
     (
         "Wiesenfarth et al. 2021",
