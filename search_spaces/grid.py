@@ -1,12 +1,10 @@
 """A grid: the trials of a study, and what it changes about the budget."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from pydantic import TypeAdapter
-
+from search_spaces.budget_changes import changed_budget
 from tune_knee import keys
 from tune_knee.config import Budget, TrialConfig
 
@@ -62,18 +60,4 @@ class Grid:
         Raises:
             ValueError: if the numbers do not fit together.
         """
-        if not self.budget:
-            return budget
-        values = {**merged(asdict(budget), self.budget), "name": f"{budget.name}+{self.name}"}
-        return TypeAdapter(Budget).validate_json(json.dumps(values), strict=True)
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `changes` laid over it, mapping by mapping."""
-    result = dict(base)
-    for name, value in changes.items():
-        below = result.get(name)
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            value = merged(below, value)
-        result[name] = value
-    return result
+        return changed_budget(budget, self.budget, self.name)

@@ -1,7 +1,6 @@
-"""The YAML form of a grid, and its problems in words."""
+"""The YAML form of a grid."""
 
-from dataclasses import fields, is_dataclass
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -9,7 +8,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
@@ -17,7 +15,7 @@ from pydantic import (
 from tune_knee.config import LOSS_TERMS, NETWORKS, Budget, LossWeights, TrialConfig
 
 
-def _valid_in_trial(field: str) -> AfterValidator:
+def valid_in_trial(field: str) -> AfterValidator:
     """Leaves the checking of a value to `TrialConfig`, so that each rule stands once."""
 
     def check(value: Any) -> Any:
@@ -27,11 +25,13 @@ def _valid_in_trial(field: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """A single name may stand without brackets."""
     return [value] if isinstance(value, str) else value
 
 
-def _paired(value: object) -> object:
+def paired(value: object) -> object:
+    """Internal weights as `TrialConfig` has them."""
     if value == "balanced":
         return value
     if isinstance(value, list) and len(value) == 2:
@@ -47,8 +47,8 @@ def _fits_losses(ratio: str, info: ValidationInfo) -> str:
     return ratio
 
 
-Network = Annotated[str, _valid_in_trial("network")]
-Loss = Annotated[str, _valid_in_trial("loss")]
+Network = Annotated[str, valid_in_trial("network")]
+Loss = Annotated[str, valid_in_trial("loss")]
 Ratio = Annotated[str, AfterValidator(_fits_losses)]
 
 
@@ -57,11 +57,11 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    boundary: Annotated[str, _valid_in_trial("boundary")] = TrialConfig.boundary
+    boundary: Annotated[str, valid_in_trial("boundary")] = TrialConfig.boundary
     internal_weights: Annotated[
-        Any, BeforeValidator(_paired), _valid_in_trial("internal_weights")
+        Any, BeforeValidator(paired), valid_in_trial("internal_weights")
     ] = TrialConfig.internal_weights
-    weights_in: Annotated[str, _valid_in_trial("weights_in")] = TrialConfig.weights_in
+    weights_in: Annotated[str, valid_in_trial("weights_in")] = TrialConfig.weights_in
     pretrained: bool = TrialConfig.pretrained
 
     def given(self) -> dict[str, Any]:
@@ -73,9 +73,9 @@ class Experiment(Settings):
     """All combinations of networks, losses and ratios; a pure loss needs no ratio."""
 
     experiment: int | None = None
-    network: Annotated[list[Network], BeforeValidator(_listed), Field(min_length=1)]
-    loss: Annotated[list[Loss], BeforeValidator(_listed), Field(min_length=1)]
-    tau: Annotated[list[Ratio], BeforeValidator(_listed)] = Field([], validate_default=True)
+    network: Annotated[list[Network], BeforeValidator(listed), Field(min_length=1)]
+    loss: Annotated[list[Loss], BeforeValidator(listed), Field(min_length=1)]
+    tau: Annotated[list[Ratio], BeforeValidator(listed)] = Field([], validate_default=True)
 
     @field_validator("tau")
     @classmethod
@@ -91,8 +91,8 @@ class Only(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    network: Annotated[list[Network], BeforeValidator(_listed)] = []
-    loss: Annotated[list[Loss], BeforeValidator(_listed)] = []
+    network: Annotated[list[Network], BeforeValidator(listed)] = []
+    loss: Annotated[list[Loss], BeforeValidator(listed)] = []
 
 
 class GridFile(BaseModel):
@@ -131,30 +131,3 @@ class GridFile(BaseModel):
         if not experiments and info.data.get("extends", "") is None:
             raise ValueError("must list at least one, where no grid is extended")
         return experiments
-
-
-def problems_of(error: ValidationError) -> list[str]:
-    """One line per problem: the field's path, what must hold, what was found."""
-    return [_in_words(problem["loc"], problem) for problem in error.errors()]
-
-
-def _in_words(loc: tuple[int | str, ...], problem: Any) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-    path = path.removeprefix(".") or "file"
-    match problem["type"]:
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            return f"{path}: must be one of the fields {', '.join(_siblings(loc))}"
-        case "missing":
-            return f"{path}: must be given"
-        case "value_error":
-            return f"{path}: {problem['ctx']['error']}"
-        case _:
-            return f"{path}: {problem['msg'].lower()}, got {problem['input']!r}"
-
-
-def _siblings(loc: tuple[int | str, ...]) -> list[str]:
-    """Fields of the class in which the path's last part was looked for."""
-    kind: Any = GridFile
-    for part in loc[:-1]:
-        kind = get_args(kind)[0] if isinstance(part, int) else get_type_hints(kind)[part]
-    return [field.name for field in fields(kind)] if is_dataclass(kind) else [*kind.model_fields]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import search_spaces
-from search_spaces import Grid, grid_names, load_grid
+from search_spaces import Grid, load_grid, load_search, load_space, space_names
 from tune_knee import keys
 from tune_knee.config import (
     BUDGETS,
@@ -22,6 +22,7 @@ from tune_knee.config import (
     LossWeights,
     TrialConfig,
 )
+from tune_knee.search_config import LogRange, SearchConfig, SearchSpace, TauRanges
 
 PAPER_TABLES = Path(__file__).parents[2] / "shared" / "paper"
 NAMES_IN_PAPER = {
@@ -46,12 +47,12 @@ def write(tmp_path):
     return write_grid
 
 
-def problems(path):
-    """The problems of a grid's file, one line each."""
-    with pytest.raises(ValueError, match="must be a valid grid") as caught:
-        load_grid(path)
+def problems(path, kind="grid"):
+    """The problems of a grid's or a search's file, one line each."""
+    with pytest.raises(ValueError, match=f"must be a valid {kind}") as caught:
+        load_space(path)
     first, *lines = str(caught.value).splitlines()
-    assert first == f"{path} must be a valid grid, got {len(lines)} problem(s):"
+    assert first == f"{path} must be a valid {kind}, got {len(lines)} problem(s):"
     return [line.strip() for line in lines]
 
 
@@ -94,10 +95,10 @@ def test_paper_equals_the_published_tables():
     assert {row(trial) for trial in load_grid("paper").trials} == published
 
 
-def test_every_shipped_grid_loads_and_fits_every_budget():
-    assert {"paper", "ce2_only", "published_boundary"} <= set(grid_names())
-    for name in grid_names():
-        grid = load_grid(name)
+def test_every_shipped_grid_and_search_loads_and_fits_every_budget():
+    assert {"paper", "ce2_only", "published_boundary", "continuous_tau"} <= set(space_names())
+    for name in space_names():
+        grid = load_space(name)
         assert grid.name == name
         assert grid.description.endswith(".")
         assert all(grid.apply_to(budget) == budget for budget in BUDGETS.values())
@@ -265,7 +266,14 @@ def test_all_problems_of_a_file_are_listed_with_field_and_choices(write):
         ("[a]", "file: input should be an object"),
         ("", "file: input should be an object, got None"),
         ("description: x", "experiments: must list at least one, where no grid is extended"),
-        ("{description: x, extends: papr}", "extends: grid must be one of ce2_only, paper, "),
+        (
+            "{description: x, extends: papr}",
+            "extends: grid must be one of ce2_only, continuous_tau, paper, ",
+        ),
+        (
+            "{description: x, extends: continuous_tau}",
+            "extends: must name a grid, got the search continuous_tau",
+        ),
         ("{description: x, extends: no.yaml}", "extends: grid file must exist, got path="),
         ("{description: x, extends: mine.yaml}", "extends: must not come back to the file itself"),
         (
@@ -321,7 +329,9 @@ def test_what_is_no_yaml_is_named(write, text, message):
 
 
 def test_an_unknown_grid_is_told_the_choices():
-    with pytest.raises(ValueError, match=r"one of ce2_only, paper, .* got grid=papr"):
+    with pytest.raises(
+        ValueError, match=r"one of ce2_only, continuous_tau, paper, .* got grid=papr"
+    ):
         load_grid("papr")
     with pytest.raises(ValueError, match=r"grid file must exist, got path=papr\.yaml"):
         load_grid("papr.yaml")
@@ -367,3 +377,155 @@ def test_a_changed_budget_is_called_so():
         augmentation=dataclasses.replace(PAPER_BUDGET.augmentation, scale=(0.9, 1.1)),
     )
     assert grid.apply_to(PREVIEW_BUDGET).max_steps == PREVIEW_BUDGET.max_steps
+
+
+def test_continuous_tau_looks_at_the_whole_simplex_for_every_network():
+    search = load_search("continuous_tau")
+    assert search.space == SearchSpace(networks=NETWORKS)
+    assert search.config == SearchConfig()
+    assert load_space("continuous_tau") == search
+
+
+def test_a_users_search_may_set_everything(write):
+    search = load_search(
+        write(
+            """
+            name: mine
+            description: Mine.
+            search:
+              networks: [fcn_unet, "smp:unet:resnet18"]
+              tau: {ce: [0.2, 1], boundary: 0.1}
+              boundary: [balanced_bce, signed_distance]
+              weights_in: [ce, all]
+              internal_weights: [balanced, [1, 3]]
+              learning_rate: {low: 1e-4, high: 1e-2}
+              pretrained: true
+              sampler: gp
+              objectives: best/overlap
+              startup_trials: 6
+              seed: 3
+            budget: {max_steps: 100}
+            """
+        )
+    )
+    assert search.space == SearchSpace(
+        networks=("fcn_unet", "smp:unet:resnet18"),
+        tau=TauRanges(ce=(0.2, 1), boundary=(0.1, 0.1)),
+        boundary=("balanced_bce", "signed_distance"),
+        weights_in=("ce", "all"),
+        internal_weights=("balanced", (1, 3)),
+        learning_rate=LogRange(low=1e-4, high=1e-2),
+        pretrained=True,
+    )
+    assert search.config == SearchConfig(
+        sampler="gp", objectives=("best/overlap",), startup_trials=6, seed=3
+    )
+    budget = search.apply_to(PREVIEW_BUDGET)
+    assert (budget.name, budget.max_steps) == ("preview+mine", 100)
+
+
+@pytest.mark.parametrize(
+    ("setting", "found"),
+    [
+        ("internal_weights: balanced", ("balanced",)),
+        ("internal_weights: [1, 3]", ((1, 3),)),
+        ("internal_weights: [[1, 1], [1, 3]]", ((1, 1), (1, 3))),
+        ("internal_weights: {low: 0.5, high: 8}", LogRange(low=0.5, high=8)),
+        ("learning_rate: null", None),
+        ("learning_rate: 1e-3", (1e-3,)),
+        ("learning_rate: [1e-3, 1e-2]", (1e-3, 1e-2)),
+    ],
+)
+def test_a_setting_is_one_value_choices_or_a_range(write, setting, found):
+    path = write(f"{{description: x, search: {{networks: fcn_unet, {setting}}}}}")
+    assert getattr(load_search(path).space, setting.split(":")[0]) == found
+
+
+def test_all_problems_of_a_search_are_listed_with_field_and_choices(write):
+    found = problems(
+        write(
+            """
+            description: Broken.
+            trials: 30
+            search:
+              networks: [fcn_unet, unet]
+              tau: {ce: [0.6, 1], dice: [0.5, 1]}
+              boundary: [kervadec]
+              weights_in: [ce, ce]
+              internal_weights: [1, [1, 2]]
+              learning_rate: {low: 1e-2, high: 1e-3}
+              sampler: random
+              objectives: [best/overlap, score]
+              startup_trials: 0
+              seed: -1
+              loss: ce2
+            budget: {name: mine, width: 0}
+            """
+        ),
+        "search",
+    )
+    expected = [
+        "budget.name: must be left out, it follows from the search's name",
+        "trials: must be one of the fields name, description, search, budget",
+        "search.tau: ranges of tau must hold a point of the simplex, where the parts sum to 1; "
+        "the lows sum to more than 1, got ce=(0.6, 1.0), dice=(0.5, 1.0), boundary=(0.0, 1.0)",
+        "search.boundary: boundary must be one of balanced_bce, mmseg_1_2_1, signed_distance, "
+        "got boundary=kervadec",
+        "search.weights_in: weights_in must be at least one choice and none twice, "
+        "got weights_in=('ce', 'ce')",
+        "search.internal_weights: internal_weights must be balanced or [background, foreground], "
+        "got 1",
+        "search.learning_rate: low must be below high, got low=0.01, high=0.001",
+        "search.sampler: sampler must be one of tpe, gp, nsga2, quasi_random, got sampler=random",
+        "search.objectives: objectives must be known when a trial ends; the study's rank score "
+        "depends on the other trials and changes with each of them, got objective=score",
+        "search.startup_trials: startup_trials must be a positive number, got startup_trials=0",
+        "search.seed: seed must be at least 0, got seed=-1",
+        "search.loss: must be one of the fields networks, tau, boundary, weights_in, "
+        "internal_weights, learning_rate, pretrained, sampler, objectives, startup_trials, seed",
+        "budget: width must be a positive number, got width=0.0",
+    ]
+    networks = ", ".join((*NETWORKS, "smp:<architecture>:<encoder>"))
+    expected.append(
+        f"search.networks[1]: network must be one of {networks}, got network=unet",
+    )
+    assert sorted(found) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("{}", "search.networks: must be given"),
+        ("3", "search: input should be an object, got 3"),
+        ("{networks: fcn_unet, tau: {ce: high}}", "search.tau.ce: must be a number or [low, high]"),
+        ("{networks: fcn_unet, tau: {ec: 1}}", "search.tau.ec: must be one of the fields ce, dice"),
+        ("{networks: fcn_unet, learning_rate: [a]}", "search.learning_rate: learning_rate must be"),
+        (
+            "{networks: fcn_unet, internal_weights: 3}",
+            "search.internal_weights: internal_weights m",
+        ),
+        ("{networks: fcn_unet, seed: 1.5}", "search.seed: input should be a valid integer"),
+    ],
+)
+def test_a_single_problem_of_a_search_is_named(write, section, problem):
+    (found,) = problems(write(f"{{description: x, search: {section}}}"), "search")
+    assert found.startswith(problem)
+
+
+def test_a_grid_is_no_search_and_a_search_no_grid():
+    with pytest.raises(
+        ValueError, match=r"continuous_tau must be a grid, got a search, .* --trials"
+    ):
+        load_grid("continuous_tau")
+    with pytest.raises(ValueError, match="paper must be a search, got a grid of 55 trials"):
+        load_search("paper")
+
+
+def test_a_search_narrows_to_networks_alone():
+    search = load_search("continuous_tau")
+    assert search.narrowed() == search
+    assert search.narrowed(["segformer_b2"]).space.networks == ("segformer_b2",)
+    with pytest.raises(ValueError, match=r"network must be one of fcn_unet, .* got network=unet"):
+        search.narrowed(["unet"])
+    with pytest.raises(ValueError, match=r"loss must be left out in search continuous_tau, .* tau"):
+        search.narrowed(losses=["ce2"])
