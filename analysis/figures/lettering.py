@@ -6,11 +6,11 @@ from typing import Final
 _LETTER: Final = 0.6  # mean width of a letter and height of a line, per point of size
 _LINE: Final = 1.22
 _POINTS_PER_IN: Final = 72
-_PARTS: Final = re.compile(r"[^ :+_]*[ :+_]|[^ :+_]+")
+_PARTS: Final = re.compile(r"[^ :+_-]*[ :+_-]|[^ :+_-]+")
 
 
 def fold(name: str, letters: int) -> str:
-    """A name in lines of at most so many letters, broken after space, colon, plus, underscore.
+    """A name in lines of at most so many letters, broken after space or one of ``:+_-``.
 
     A part without any of these stays whole, however long.
 

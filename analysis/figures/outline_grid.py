@@ -6,7 +6,7 @@ from typing import Final
 
 import pandas as pd
 
-from analysis.figures.lettering import fold_to, height_in
+from analysis.figures.lettering import fold_to, height_in, longest_part_in
 from analysis.figures.outline_sheet import (
     BORDER_IN,
     GAP_IN,
@@ -82,8 +82,10 @@ def _lay_out(
 ) -> Sheet:
     wide = max(map(len, bands))
     high = panel_in(wide, _SIDE_IN, widest_in) * aspect
-    upright = {network: fold_to(network, high, _SIZE) for network in networks}
-    side = max(height_in(text, _SIZE) for text in upright.values()) + 0.08
+    longest = max(longest_part_in(network, _SIZE) for network in networks)
+    size = _SIZE * min(1.0, high / longest)
+    upright = {network: fold_to(network, high, size) for network in networks}
+    side = max(height_in(text, size) for text in upright.values()) + 0.08
     panel = panel_in(wide, side, widest_in)
     left = left_in(wide, side, panel)
     cells, names, y = [], [], BORDER_IN
@@ -97,7 +99,7 @@ def _lay_out(
                 continue
             middle = left + (side - 0.04) / 2, y + panel * aspect / 2
             names.append(
-                Name(text=upright[network], x=middle[0], y=middle[1], size=_SIZE, upright=True)
+                Name(text=upright[network], x=middle[0], y=middle[1], size=size, upright=True)
             )
             cells += [
                 Cell(trial=trial, x=left + side + place * (panel + GAP_IN), y=y)

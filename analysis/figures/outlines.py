@@ -27,7 +27,7 @@ _MOST_PANELS: Final = 60
 _SMALL_IN: Final = 1.0
 _THIN_PT: Final = 0.6
 _THICK_PT: Final = 0.9
-_EMPTY: Final = {
+_EMPTY: Final = {  # other states speak for themselves
     keys.STATUS_RUNNING: "still\ntraining",
     keys.STATUS_TRAINED: "not tested\nyet",
     keys.STATUS_TESTED: "masks\nnot kept",
@@ -53,7 +53,8 @@ def draw_outlines(
         typical: the frame to draw.
         predicted: by trial, its bit mask of that frame, uint8 (H, W); trials may lack.
     """
-    if not predicted:
+    rows, grid = _drawn(trials, frames)
+    if not rows[keys.TRIAL].isin(list(predicted)).any():
         return Absent(
             title=_TITLE,
             reason="No trial kept its predicted masks; they are kept when a trial is tested.",
@@ -67,8 +68,6 @@ def draw_outlines(
     colours = region_colours(pictures.regions)
     bits = range(len(pictures.regions))
     true_outlines = outlines(truth, bits, window)
-    rows = _drawn(trials, frames)
-    grid = is_grid(rows)
     sheet = grid_sheet(rows, window.aspect) if grid else list_sheet(rows, window.aspect)
     status = trials.set_index(keys.TRIAL)[STATUS]
     with style():
@@ -79,7 +78,7 @@ def draw_outlines(
         for cell in sheet.cells:
             panel = Panel(axes=axes, window=window, x=cell.x, y=cell.y, width=sheet.panel_in)
             if cell.trial not in predicted:
-                panel.leave_empty(_EMPTY[status[cell.trial]])
+                panel.leave_empty(_EMPTY.get(status[cell.trial], status[cell.trial]))
                 continue
             panel.show(image)
             _trace(panel, true_outlines, outlines(predicted[cell.trial], bits, window), colours)
@@ -97,15 +96,17 @@ def draw_outlines(
     )
 
 
-def _drawn(trials: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
-    """Trials by their mean overlap, best first, untested last; as many as a sheet holds."""
+def _drawn(trials: pd.DataFrame, frames: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """As many trials as a sheet holds, those with the best mean overlap; and if they are a grid.
+
+    In the study's order if they are; else best first, and untested ones last.
+    """
     rows = trial_rows(trials).merge(trials[[keys.TRIAL, LABEL]], on=keys.TRIAL)
     rows[TAU] = rows[TAU].fillna("")
     overlap = rows[keys.TRIAL].map(_mean_overlap(frames))
-    if len(rows) <= _MOST_PANELS and is_grid(rows):
-        return rows
-    order = overlap.sort_values(ascending=False, kind="stable").index[:_MOST_PANELS]
-    return rows.loc[order]
+    best = overlap.sort_values(ascending=False, kind="stable").index[:_MOST_PANELS]
+    in_order = rows.loc[best.sort_values()]
+    return (in_order, True) if is_grid(in_order) else (rows.loc[best], False)
 
 
 def _write_names(axes: Axes, sheet: Sheet) -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 
 from analysis.figures.figure import Figure
+from analysis.figures.lettering import fold_to, longest_part_in
 from analysis.figures.outline_sheet import BORDER_IN, GAP_IN, left_in, panel_in
 from analysis.figures.style import region_colours, region_title, style
 from analysis.figures.xray import Panel, Window, find_frames, follow, new_sheet, outlines
@@ -20,7 +21,7 @@ from analysis.typical import TypicalSequence, frames_of
 from tune_knee import keys
 
 _SIZE: Final = 6.5
-_SIDE_IN: Final = 0.2
+_SIDE_IN: Final = 0.3
 _LARGEST_IN: Final = 1.8
 _HEAD_IN: Final = 0.4
 _LINE_PT: Final = 0.9
@@ -171,11 +172,12 @@ def _draw_row(
     colours: Mapping[int, str],
 ) -> None:
     first = panels[0]
+    size = _SIZE * min(1.0, first.height / longest_part_in(name, _SIZE))
     first.axes.text(
-        first.x - _SIDE_IN / 2 - 0.02,
+        first.x - _SIDE_IN / 2,
         first.y + first.height / 2,
-        name,
-        size=_SIZE,
+        fold_to(name, first.height, size),
+        size=size,
         rotation=90,
         ha="center",
         va="center",
