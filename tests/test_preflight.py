@@ -51,16 +51,16 @@ def test_a_region_absent_from_training_is_named():
 
 
 def test_disk_is_needed_for_five_copies_of_every_trials_weights():
-    trials = {
-        "a": TrialConfig(network="segformer_b2", loss="ce1"),
-        "b": TrialConfig(network="segformer_b2", loss="ce2"),
-        "c": TrialConfig(network="fcn_unet"),
-    }
+    trials = [
+        TrialConfig(network="segformer_b2", loss="ce1"),
+        TrialConfig(network="segformer_b2", loss="ce2"),
+        TrialConfig(network="fcn_unet"),
+    ]
     weights = {
         name: sum(p.numel() for p in build_network(name, regions=3, width=0.25).parameters())
         for name in ("segformer_b2", "fcn_unet")
     }
-    nothing = preflight.disk_needed({}, tiny_budget(), regions=3)
+    nothing = preflight.disk_needed([], tiny_budget(), regions=3)
     needed = preflight.disk_needed(trials, tiny_budget(), regions=3)
     expected = 4 * 5 * (2 * weights["segformer_b2"] + weights["fcn_unet"])
     assert needed - nothing == expected

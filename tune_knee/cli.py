@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Final
 
 from tune_knee.config import BUDGETS
+from tune_knee.search_config import OBJECTIVES, SAMPLERS
 
 _DESCRIPTION: Final = """\
 Train, test and rank a grid of networks and losses on dynamic knee X-rays.
 
 Without --data the study runs on the phantom, knees made by this project. Without a GPU it
 runs the preview budget: small frames, narrow networks, few steps."""
+
+# What defines a study's trials, and so cannot change when it goes on.
+_DEFINING: Final = (
+    "network", "loss", "pretrained", "seeds", "trials", "sampler", "objective", "warm_start",
+    "pruner",
+)  # fmt: skip
 
 _EXAMPLES: Final = """\
 examples:
@@ -21,6 +28,8 @@ examples:
   what it would train, and how long        python -m tune_knee.run --grid paper --dry-run
   one network, two losses                  python -m tune_knee.run --grid paper \\
                                              --network segformer_b2 --loss ce1 --loss ce2
+  a search for the best mix, from there    python -m tune_knee.run --grid continuous_tau \\
+                                             --trials 30 --warm-start out/paper
   go on after an interruption              python -m tune_knee.run --resume --out out/paper"""
 
 
@@ -38,6 +47,12 @@ class Arguments:
     network: list[str]
     loss: list[str]
     pretrained: bool
+    seeds: int | None
+    trials: int | None
+    sampler: str | None
+    objective: list[str]
+    warm_start: str | None
+    pruner: str | None
     resume: bool
     retry_failed: bool
     dry_run: bool
@@ -64,6 +79,9 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
     what.add_argument("--budget", choices=("auto", *BUDGETS),
                       help="how much to spend on each trial; auto is paper on a GPU, "
                       "else preview [auto]")  # fmt: skip
+    what.add_argument("--seeds", type=_positive_int, metavar="K",
+                      help="train everything K times, with seeds of its own [1]")  # fmt: skip
+    _add_search(parser.add_argument_group("a search, such as --grid continuous_tau"))
     where = parser.add_argument_group("from where, to where")
     where.add_argument("--data", type=Path, metavar="DIR",
                        help="a prepared data set [the phantom, made in --out]")  # fmt: skip
@@ -89,6 +107,19 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
     return Arguments(**vars(found))
 
 
+def _add_search(search: argparse._ArgumentGroup) -> None:
+    search.add_argument("--trials", type=_positive_int, metavar="N",
+                        help="points to train; every search needs it")  # fmt: skip
+    search.add_argument("--sampler", choices=SAMPLERS, help="what proposes them [tpe]")
+    search.add_argument("--objective", action="append", default=[], choices=tuple(OBJECTIVES),
+                        help="what to improve, on validation (repeatable) [both]")  # fmt: skip
+    search.add_argument("--warm-start", metavar="STUDY",
+                        help="start from the results of a study: its folder, or its name or id "
+                        "in --tracking-uri")  # fmt: skip
+    search.add_argument("--pruner", choices=("asha",),
+                        help="stop trials that are behind the others early")  # fmt: skip
+
+
 def _must_fit_together(parser: argparse.ArgumentParser, found: argparse.Namespace) -> None:
     if found.json and not found.dry_run:
         parser.error("--json must come with --dry-run")
@@ -96,11 +127,11 @@ def _must_fit_together(parser: argparse.ArgumentParser, found: argparse.Namespac
         parser.error("--dry-run looks at a new study; leave --resume out")
     if found.retry_failed and not found.resume:
         parser.error("--retry-failed must come with --resume")
-    if found.resume and (found.network or found.loss or found.pretrained):
-        parser.error(
-            "--resume goes on with the study's own trials; leave --network, --loss and "
-            "--pretrained out"
-        )
+    if found.resume:
+        for name in _DEFINING:
+            if getattr(found, name):
+                option = f"--{name.replace('_', '-')}"
+                parser.error(f"--resume goes on with the study as it is; leave {option} out")
 
 
 def _positive_int(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import Final, Literal, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tune_knee.config import Budget, TrialConfig, trial_id
+from tune_knee.search_plan import SearchPlan
 
 FILE_NAME: Final = "study.json"
 
@@ -22,7 +23,8 @@ class Manifest:
         study: name of the study, and of its MLflow experiment.
         study_id: tells this study from another one of the same name.
         grid: the search space's name.
-        trials: what is trained.
+        trials: what is trained; none of a search, which finds its own.
+        search: what a search needs; None of a grid.
         budget: how much is spent on each.
         data: the data set's folder.
         fingerprint: the data's identity.
@@ -33,6 +35,7 @@ class Manifest:
     study_id: str
     grid: str
     trials: tuple[TrialConfig, ...]
+    search: SearchPlan | None = None
     budget: Budget
     data: Path
     fingerprint: str
@@ -45,6 +48,13 @@ class Manifest:
     def new_id() -> str:
         """A study's random id."""
         return uuid.uuid4().hex[:12]
+
+    @property
+    def planned(self) -> int:
+        """How many trials the whole study has."""
+        if self.search is None:
+            return len(self.trials)
+        return self.search.points * self.search.seeds
 
     def trials_by_id(self) -> dict[str, TrialConfig]:
         """The trials by their ids, in the grid's order."""

@@ -7,13 +7,17 @@ from pathlib import Path
 from rich.console import Console
 
 from search_spaces.grid import Grid
-from search_spaces.loader import load_grid
+from search_spaces.loader import load_space
+from search_spaces.search import Search
 from tune_knee import preflight
 from tune_knee.cli import Arguments
+from tune_knee.config import TrialConfig
 from tune_knee.data.dataset import KneeDataset, open_dataset
 from tune_knee.data.phantom import make_phantom
 from tune_knee.manifest import FILE_NAME, Manifest
+from tune_knee.search_plan import SearchPlan, repeated
 from tune_knee.tracking_store import require_reachable, sqlite_uri
+from tune_knee.warm_start import WarmStart, load_warm_start
 
 
 @dataclass(frozen=True)
@@ -30,37 +34,74 @@ def resume_command(out: Path) -> str:
     return f"python -m tune_knee.run --resume --out {shlex.quote(str(out))}"
 
 
-def asked_grid(arguments: Arguments) -> Grid:
-    """The grid, narrowed and changed as the command line says."""
-    grid = load_grid(arguments.grid or "paper").narrowed(arguments.network, arguments.loss)
-    if not arguments.pretrained:
-        return grid
-    return replace(grid, trials=tuple(replace(each, pretrained=True) for each in grid.trials))
+def asked_space(arguments: Arguments) -> Grid | Search:
+    """The grid or search, narrowed and changed as the command line says.
+
+    Raises:
+        ValueError: if it is a grid and options of a search are given, or the other way round.
+    """
+    space = load_space(arguments.grid or "paper").narrowed(arguments.network, arguments.loss)
+    if isinstance(space, Grid):
+        _refuse_search_options(space, arguments)
+        trials = space.trials
+        if arguments.pretrained:
+            trials = tuple(replace(each, pretrained=True) for each in trials)
+        seeds = arguments.seeds or 1
+        return replace(space, trials=tuple(each for one in trials for each in repeated(one, seeds)))
+    if arguments.trials is None:
+        raise ValueError(f"--trials must say how many points search {space.name} may train")
+    config = replace(
+        space.config,
+        sampler=arguments.sampler or space.config.sampler,
+        objectives=tuple(arguments.objective) or space.config.objectives,
+    )
+    pretrained = arguments.pretrained or space.space.pretrained
+    return replace(space, config=config, space=replace(space.space, pretrained=pretrained))
+
+
+def _refuse_search_options(grid: Grid, arguments: Arguments) -> None:
+    for option, value in {
+        "--trials": arguments.trials,
+        "--sampler": arguments.sampler,
+        "--objective": arguments.objective,
+        "--warm-start": arguments.warm_start,
+        "--pruner": arguments.pruner,
+    }.items():
+        if value:
+            raise ValueError(
+                f"{option} must come with a search such as continuous_tau, got grid={grid.name}"
+            )
 
 
 def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
     """Define a new study in an empty folder."""
     budget, why = preflight.choose_budget(arguments.budget)
     console.print(f"Budget {budget.name}: {why}.")
-    grid = asked_grid(arguments)
-    budget = grid.apply_to(budget)
-    out = (arguments.out or Path("out") / grid.name).resolve()
+    space = asked_space(arguments)
+    budget = space.apply_to(budget)
+    out = (arguments.out or Path("out") / space.name).resolve()
     if (out / FILE_NAME).exists():
         raise ValueError(
             f"--out must not hold a study yet, got out={out}; go on with "
             f"'{resume_command(out)}', or name another folder"
         )
+    warm = None
+    if arguments.warm_start is not None:
+        warm = load_warm_start(arguments.warm_start, arguments.tracking_uri, out)
     out.mkdir(parents=True, exist_ok=True)
     data = (arguments.data or out / "data").resolve()
     if arguments.data is None and not data.exists():
         console.print(f"Data: the phantom, made now at {budget.image_size_px} px.")
         make_phantom(data, size_px=budget.image_size_px)
     dataset = open_dataset(data)
+    if warm is not None:
+        warm.require_fits(budget, dataset.fingerprint, dataset.regions)
     manifest = Manifest(
         study=out.name,
         study_id=Manifest.new_id(),
-        grid=grid.name,
-        trials=grid.trials,
+        grid=space.name,
+        trials=space.trials if isinstance(space, Grid) else (),
+        search=None if isinstance(space, Grid) else _search_plan(space, arguments, warm),
         budget=budget,
         data=data,
         fingerprint=dataset.fingerprint,
@@ -71,12 +112,25 @@ def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
     return opened
 
 
+def _search_plan(search: Search, arguments: Arguments, warm: WarmStart | None) -> SearchPlan:
+    assert arguments.trials is not None, "asked_space asks for them"
+    return SearchPlan(
+        space=search.space,
+        config=search.config,
+        points=arguments.trials,
+        seeds=arguments.seeds or 1,
+        prunes=arguments.pruner is not None,
+        warm_start=() if warm is None else (warm.study.tracking_uri, warm.study.study_id),
+        known=() if warm is None else warm.points,
+    )
+
+
 def resume_study(arguments: Arguments, console: Console) -> OpenedStudy:
     """Take up the study in ``--out``; what is said again must be what it was."""
     out = (arguments.out or Path("out") / (arguments.grid or "paper")).resolve()
     manifest = Manifest.read(out)
     said = {
-        "--grid": (arguments.grid and load_grid(arguments.grid).name, manifest.grid),
+        "--grid": (arguments.grid and load_space(arguments.grid).name, manifest.grid),
         "--tracking-uri": (arguments.tracking_uri, manifest.tracking_uri),
     }
     for option, (value, was) in said.items():
@@ -109,16 +163,28 @@ def ready(opened: OpenedStudy) -> OpenedStudy:
     resized = dataset.resized(manifest.budget.image_size_px)
     preflight.check_dataset(resized, manifest.budget)
     preflight.hardest_region(manifest.budget.stopping, resized)
-    left = {
-        trial_id: trial
-        for trial_id, trial in manifest.trials_by_id().items()
-        if not (opened.out / "trials" / trial_id).exists()
-    }
-    preflight.check_pretrained(left, manifest.budget)
-    needed = preflight.disk_needed(left, manifest.budget, len(resized.regions))
+    left = _left(opened)
+    for trials in left:
+        preflight.check_pretrained(trials, manifest.budget)
+    regions = len(resized.regions)
+    needed = max(preflight.disk_needed(trials, manifest.budget, regions) for trials in left)
     preflight.check_disk(opened.out, needed)
     require_reachable(manifest.tracking_uri)
     return replace(opened, dataset=resized)
+
+
+def _left(opened: OpenedStudy) -> list[list[TrialConfig]]:
+    """What may be left to train: the grid's trials, or the search's if all had one network."""
+    manifest, folder = opened.manifest, opened.out / "trials"
+    if manifest.search is None:
+        known = manifest.trials_by_id().items()
+        return [[trial for trial_id, trial in known if not (folder / trial_id).exists()]]
+    begun = sum(1 for _ in folder.iterdir()) if folder.exists() else 0
+    space = manifest.search.space
+    return [
+        [TrialConfig(network=network, pretrained=space.pretrained)] * (manifest.planned - begun)
+        for network in space.networks
+    ]
 
 
 def open_study(arguments: Arguments, console: Console) -> OpenedStudy:

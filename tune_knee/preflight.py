@@ -1,7 +1,7 @@
 """What must hold before a study starts; each failure is one error with its mend."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,25 +63,26 @@ def check_dataset(dataset: KneeDataset, budget: Budget) -> None:
             raise ValueError(f"every region must occur in training, got none of region={region}")
 
 
-def disk_needed(trials: Mapping[str, TrialConfig], budget: Budget, regions: int) -> int:
+def disk_needed(trials: Iterable[TrialConfig], budget: Budget, regions: int) -> int:
     """Bytes that the trials' states and best weights take at most."""
     weights: dict[str, int] = {}
-    for trial in trials.values():
+    total = 0
+    for trial in trials:
         if trial.network not in weights:
             with torch.device("meta"):
                 network = build_network(trial.network, regions=regions, width=budget.width)
             weights[trial.network] = sum(p.numel() for p in network.parameters())
-    total = sum(weights[trial.network] for trial in trials.values())
+        total += weights[trial.network]
     return total * _BYTES_PER_WEIGHT * _COPIES_ON_DISK + _SPARE_BYTES
 
 
-def check_pretrained(trials: Mapping[str, TrialConfig], budget: Budget) -> None:
+def check_pretrained(trials: Iterable[TrialConfig], budget: Budget) -> None:
     """Every network that is to start from an ImageNet backbone can.
 
     Raises:
         ValueError: if there are no such weights, or they cannot be fetched.
     """
-    for network in {trial.network for trial in trials.values() if trial.pretrained}:
+    for network in {trial.network for trial in trials if trial.pretrained}:
         try:
             build_network(network, width=budget.width, pretrained=True)
         except ConnectionError as error:

@@ -17,11 +17,15 @@ from tune_knee.cli import Arguments, parse
 from tune_knee.dry_run import dry_run
 from tune_knee.interruption import Interruption
 from tune_knee.opening import OpenedStudy, open_study, resume_command
+from tune_knee.point_queue import PointQueue
 from tune_knee.progress import ProgressView, StudyProgress
-from tune_knee.study import StudyPlan, run_study
+from tune_knee.search import TauSearch, storage_in
+from tune_knee.search_plan import repeated
+from tune_knee.study import run_study
+from tune_knee.study_plan import SearchSession, StudyPlan
 from tune_knee.summary import announce, external_weights_by_region, mlflow_command
 from tune_knee.tracking import StudyTracker
-from tune_knee.trial_folder import FAILED, TRAINED
+from tune_knee.trial_folder import FAILED, PRUNED, TRAINED
 
 log = logging.getLogger("tune_knee")
 
@@ -52,6 +56,7 @@ def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:
         root=opened.out,
         trials=manifest.trials_by_id(),
         budget=manifest.budget,
+        fingerprint=manifest.fingerprint,
         hardest_region=preflight.hardest_region(manifest.budget.stopping, dataset),
         max_concurrent=concurrent,
         cpus_per_trial=1,
@@ -99,22 +104,52 @@ def open_tracker(opened: OpenedStudy) -> StudyTracker:
         manifest={
             keys.GRID: manifest.grid,
             keys.DATA: str(manifest.data),
-            keys.PLANNED: str(len(manifest.trials)),
+            keys.PLANNED: str(manifest.planned),
             keys.HARDEST_REGION: preflight.hardest_region(manifest.budget.stopping, opened.dataset),
+            **({} if manifest.search is None else manifest.search.params()),
             **{f"external_weight/{region}": f"{weight:.4f}" for region, weight in weights.items()},
         },
     )
 
 
-def progress_of(plan: StudyPlan) -> StudyProgress:
+def open_search(plan: StudyPlan, opened: OpenedStudy) -> SearchSession | None:
+    """The study's search with all that it remembers; its trials so far go to the plan."""
+    asked = opened.manifest.search
+    if asked is None:
+        return None
+    search = TauSearch(
+        asked.space,
+        asked.config,
+        startup=asked.startup(concurrency=plan.max_concurrent),
+        budget=plan.budget,
+        storage=storage_in(plan.root),
+        name=opened.manifest.study,
+    )
+    for line in search.add_known(asked.known):
+        log.info("no point of the search, and not taken over: %s", line)
+    for each in search.history():
+        if not each.known:
+            for trial in repeated(each.trial, asked.seeds):
+                plan.add(trial)
+    queue = PointQueue(
+        search,
+        points=asked.points,
+        seeds=asked.seeds,
+        objectives=asked.config.objectives,
+        ended=plan.end_of,
+    )
+    return SearchSession(queue=queue, trials=opened.manifest.planned, prunes=asked.prunes)
+
+
+def progress_of(plan: StudyPlan, planned: int) -> StudyProgress:
     """Where the study stands before it goes on."""
     outcomes = plan.outcomes().values()
     statuses = [outcome.status for outcome in outcomes]
     return StudyProgress(
         title=f"{plan.root.name} ({plan.budget.name})",
-        trials=len(plan.trials),
+        trials=planned,
         max_steps=plan.budget.max_steps,
-        finished=statuses.count(TRAINED),
+        finished=statuses.count(TRAINED) + statuses.count(PRUNED),
         failed=statuses.count(FAILED),
         tested=sum(outcome.tested for outcome in outcomes),
     )
@@ -129,14 +164,15 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
         for trial_id, outcome in plan.outcomes().items():
             if outcome.status == FAILED:
                 plan.folder(trial_id).forget_outcome()
+    search = open_search(plan, opened)
     announce(opened, plan, dashboard, console)
     tracker = open_tracker(opened)
-    progress = progress_of(plan)
+    progress = progress_of(plan, opened.manifest.planned)
     go_on = f"go on with:\n  {resume_command(opened.out)}"
     with Interruption() as interruption:
         try:
             with ProgressView(progress, console) as view:
-                run_study(plan, opened.dataset, tracker, view, interruption)
+                run_study(plan, opened.dataset, tracker, view, interruption, search)
         except KeyboardInterrupt:
             tracker.finish_study("KILLED")
             console.print(f"Stopped at once, without what was not yet saved; {go_on}")
@@ -157,14 +193,14 @@ def conclude(opened: OpenedStudy, plan: StudyPlan, tracker: StudyTracker, consol
         console.print(ranking_table(study))
         console.print(f"MLflow: {mlflow_command(manifest.tracking_uri)}", soft_wrap=True)
     for trial_id, outcome in outcomes.items():
-        if not outcome.tested:
+        if not outcome.tested and outcome.status != PRUNED:
             what = "failed" if outcome.status == FAILED else "not tested"
             console.print(
                 f"{plan.trials[trial_id].label} ({trial_id}) {what}: {outcome.reason}",
                 style="red",
                 soft_wrap=True,
             )
-    whole = all(outcome.tested for outcome in outcomes.values())
+    whole = all(each.tested or each.status == PRUNED for each in outcomes.values())
     tracker.finish_study("FINISHED" if whole else "FAILED")
     if not whole:
         console.print(

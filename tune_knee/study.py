@@ -3,8 +3,8 @@
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import pandas as pd
@@ -12,18 +12,21 @@ import ray
 from ray import tune
 from ray.tune import Callback, CheckpointConfig
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
 
 from tune_knee import keys
-from tune_knee.config import Budget, TrialConfig, trial_seed
+from tune_knee.config import trial_seed
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.evaluation import Evaluated, EvaluationStage
-from tune_knee.interruption import Interruption, PausingScheduler
+from tune_knee.interruption import Interruption, PausingScheduler, pausing_asha
 from tune_knee.progress import ProgressView
+from tune_knee.searcher import StudySearcher
 from tune_knee.stoppers import StudyStopper
+from tune_knee.study_plan import SearchSession, StudyPlan
 from tune_knee.testing import aggregate_frames
 from tune_knee.tracking import StudyTracker
 from tune_knee.trainable import KneeTrial
-from tune_knee.trial_folder import FAILED, TRAINED, Outcome, TrialFolder
+from tune_knee.trial_folder import FAILED, PRUNED, TRAINED, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -39,38 +42,6 @@ _TUNE_SETTINGS: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: no tables of Tune's own
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyPlan:
-    """What a session of a study trains, and where.
-
-    Attributes:
-        root: the study's folder.
-        trials: of the whole study, by id.
-        budget: of every trial.
-        hardest_region: whose IoU the third stopping criterion looks at.
-        max_concurrent: trials at a time.
-        cpus_per_trial: CPUs that each takes.
-        gpus_per_trial: share of a GPU that each takes; 0 trains on the CPU.
-    """
-
-    root: Path
-    trials: dict[str, TrialConfig]
-    budget: Budget
-    hardest_region: str
-    max_concurrent: int
-    cpus_per_trial: float
-    gpus_per_trial: float
-
-    def folder(self, trial_id: str) -> TrialFolder:
-        """A trial's folder."""
-        return TrialFolder.of(self.root, trial_id)
-
-    def outcomes(self) -> dict[str, Outcome]:
-        """How the trials ended that have ended, by id."""
-        found = {each: self.folder(each).read_outcome() for each in self.trials}
-        return {trial_id: outcome for trial_id, outcome in found.items() if outcome is not None}
 
 
 class StudyCallback(Callback):
@@ -106,11 +77,16 @@ class StudyCallback(Callback):
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """A trial is trained, or failed by itself."""
+        """A trial is trained, was pruned, or failed by itself."""
         result, trial_id = trial.last_result, _trial_id(trial)
         if keys.FAILURE in result:
             self._fail(trial_id, result[keys.FAILURE])
-            return
+        elif keys.STOP_REASON in result:
+            self._finish(trial_id, result)
+        else:
+            self._prune(trial_id, result)
+
+    def _finish(self, trial_id: str, result: Mapping[str, Any]) -> None:
         opened = {
             name: int(result[keys.opened(name)])
             for name in keys.CRITERIA
@@ -129,6 +105,17 @@ class StudyCallback(Callback):
         self._stage.submit(trial_id, self._plan.trials[trial_id])
         self._view.progress.end(trial_id, failed=False)
         self._view.ended(self._plan.trials[trial_id].label, f"trained, {outcome.reason}")
+
+    def _prune(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        step = int(result[keys.STEP])
+        reason = f"pruned at step {step}: behind the others at it"
+        self._log_history(trial_id)
+        self._tracker.prune_trial(trial_id, reason)
+        self._plan.folder(trial_id).write_outcome(
+            Outcome(status=PRUNED, reason=reason, steps=step, wall_time_s=result[keys.WALL_TIME_S])
+        )
+        self._view.progress.end(trial_id, failed=False)
+        self._view.ended(self._plan.trials[trial_id].label, reason)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -205,11 +192,12 @@ def run_study(
     tracker: StudyTracker,
     view: ProgressView,
     interruption: Interruption,
+    search: SearchSession | None = None,
 ) -> None:
     """Train and test what has not been; returns early if interrupted.
 
     Ray must be running. Trials that have an outcome are left alone; one that was trained
-    and not tested is tested.
+    and not tested is tested. A search adds trials of its own.
     """
     os.environ.update(_TUNE_SETTINGS)
     shared = ray.put(dataset)
@@ -221,34 +209,47 @@ def run_study(
         if outcome.status == TRAINED and not outcome.tested:
             stage.submit(trial_id, plan.trials[trial_id])
     left = [trial_id for trial_id in plan.trials if trial_id not in outcomes]
-    if left:
-        _train(plan, left, shared, callback, interruption, plan.gpus_per_trial - test_gpus)
+    gpus = plan.gpus_per_trial - test_gpus
+    scheduler: TrialScheduler = PausingScheduler(interruption)
+    if search is not None and search.prunes:
+        scheduler = pausing_asha(interruption, plan.budget)
+    if search is not None:
+        trials = {"search_alg": StudySearcher(search.queue, plan), "num_samples": search.trials}
+        _train(plan, trials, shared, callback, scheduler, gpus)
+    elif left:
+        _train(plan, _each_of(plan, left), shared, callback, scheduler, gpus)
     if not interruption.requested:
         callback.collect_tests(wait=True)
 
 
+def _each_of(plan: StudyPlan, trials: list[str]) -> dict[str, Any]:
+    as_json = {each: json.dumps(asdict(plan.trials[each])) for each in trials}
+    return {
+        "config": {
+            keys.TRIAL_ID: tune.grid_search(trials),
+            keys.TRIAL_CONFIG: tune.sample_from(lambda config: as_json[config[keys.TRIAL_ID]]),
+        }
+    }
+
+
 def _train(
     plan: StudyPlan,
-    left: list[str],
+    trials: Mapping[str, Any],
     dataset: "ray.ObjectRef[KneeDataset]",
     callback: StudyCallback,
-    interruption: Interruption,
+    scheduler: TrialScheduler,
     gpus: float,
 ) -> None:
     trainable = tune.with_parameters(
         KneeTrial, dataset=dataset, budget=plan.budget, study=plan.root
     )
-    as_json = {trial_id: json.dumps(asdict(plan.trials[trial_id])) for trial_id in left}
     trainable.__qualname__ = KneeTrial.__qualname__  # what Ray's dashboard calls it
     tune.run(
         trainable,
         resources_per_trial={"cpu": plan.cpus_per_trial, "gpu": gpus},
-        config={
-            keys.TRIAL_ID: tune.grid_search(left),
-            keys.TRIAL_CONFIG: tune.sample_from(lambda config: as_json[config[keys.TRIAL_ID]]),
-        },
+        **trials,
         stop=StudyStopper(plan.budget.stopping, plan.hardest_region, plan.budget.max_steps),
-        scheduler=PausingScheduler(interruption),
+        scheduler=scheduler,
         callbacks=[callback],
         max_concurrent_trials=plan.max_concurrent,
         checkpoint_config=CheckpointConfig(num_to_keep=1),

@@ -6,7 +6,7 @@ from rich.table import Table
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.losses import external_weights
 from tune_knee.opening import OpenedStudy
-from tune_knee.study import StudyPlan
+from tune_knee.study_plan import StudyPlan
 
 
 def mlflow_command(tracking_uri: str) -> str:

@@ -206,6 +206,11 @@ class StudyTracker:
         self._client.log_text(self._runs[trial_id].run_id, reason, keys.FAILURE_TEXT)
         self._end(trial_id, "FAILED", tags)
 
+    def prune_trial(self, trial_id: str, reason: str) -> None:
+        """Training ended early, as hopeless."""
+        tags = {keys.TAG_STATUS: keys.STATUS_PRUNED, keys.TAG_STOP_REASON: reason}
+        self._end(trial_id, "FINISHED", tags)
+
     def log_test(self, trial_id: str, metrics: Mapping[str, float], *files: Path) -> None:
         """Test metrics by their names in `keys`, and the files that they come from."""
         run_id = self._runs[trial_id].run_id

@@ -23,6 +23,7 @@ _STATE: Final = "last.pt"
 _OUTCOME: Final = "outcome.json"
 TRAINED: Final = "trained"
 FAILED: Final = "failed"
+PRUNED: Final = "pruned"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class Outcome:
     """How a trial's training ended.
 
     Attributes:
-        status: `TRAINED` or `FAILED`.
-        reason: why it stopped, or why it failed.
+        status: `TRAINED`, `FAILED` or `PRUNED`.
+        reason: why it stopped, failed or was pruned.
         opened: step at which each stopping criterion first held.
         steps: optimizer steps taken.
         wall_time_s: time it trained and validated.
@@ -133,6 +134,11 @@ class TrialFolder:
         """Keep every report of the trial, one row a validation."""
         self._write(keys.HISTORY, lambda file: reports.to_parquet(file, index=False))
         return self.root / keys.HISTORY
+
+    def last_report(self) -> dict[str, float]:
+        """The last report of a trial that has ended."""
+        last = pd.read_parquet(self.root / keys.HISTORY).iloc[-1]
+        return {str(name): float(value) for name, value in last.items()}
 
     def log_here(self) -> None:
         """From now on this process logs what the trial does into its ``train.log``."""
