@@ -9,7 +9,6 @@ from typing import Final, TypeAlias
 import numpy as np
 import optuna
 import pandas as pd
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
@@ -21,9 +20,9 @@ from tune_knee import keys
 PARAMETER: Final = "parameter"
 LEAST_TRIALS: Final = 10
 _CHOICES: Final = (keys.NETWORK, keys.BOUNDARY, keys.INTERNAL_WEIGHTS, keys.WEIGHTS_IN)
-_TREES: Final = 32
-_RESAMPLES: Final = 20
-_INTERVAL: Final = (0.05, 0.95)
+_TREES: Final = 16
+_FORESTS: Final = 10
+_KEPT: Final = 0.8
 
 Space: TypeAlias = dict[str, BaseDistribution]
 
@@ -34,8 +33,9 @@ class Importance:
 
     Attributes:
         objective: whose.
-        table: parameter, importance (share in [0, 1], together 1), importance_low and
-            importance_high (5 and 95 % of the resamples); most important first.
+        table: parameter, importance (share in [0, 1], together 1: mean over forests, each
+            without another fifth of the trials), importance_low and importance_high (lowest and
+            highest of them); most important first.
         trials: how many finished ones it rests on.
     """
 
@@ -51,14 +51,14 @@ def parameter_importance(
 
     Functional ANOVA over a random forest (Hutter, Hoos and Leyton-Brown 2014), as Optuna has
     it: the share of each parameter's main effect in the sum of main effects. The parts of τ
-    sum to 1, so that they share what one of them does. How far the shares hang on the trials
-    at hand is told by drawing the trials again with replacement. Distances count as
-    log(1 + px), missing ones as the worst.
+    sum to 1, so that they share what one of them does. Ten forests, each without another
+    fifth of the trials, tell how far the shares hang on the trials at hand. Values count
+    on the objective's scale for models, missing ones as the worst.
 
     Args:
         search: whose trials.
         objective: which one.
-        seed: of the forests and of the resamples.
+        seed: of the forests and of what is left out.
 
     Returns:
         The shares; absent with fewer than `LEAST_TRIALS` finished trials, without two
@@ -76,9 +76,7 @@ def parameter_importance(
     if params.shape[1] < 2:
         return Absent(title=title, reason="Trials differ in one parameter at most.")
     values = pd.Series(objective.to_model(filled.to_numpy()), name=VALUE)
-    shares = _evaluate(params, values, _space(params), seed)
-    table = pd.concat([shares, _resampled(params, values, seed)], axis=1)
-    table = table.sort_values("importance", ascending=False, kind="stable")
+    table = _thinned(params, values, seed).sort_values("importance", ascending=False, kind="stable")
     return Importance(
         objective=objective,
         table=table.rename_axis(PARAMETER).reset_index(),
@@ -93,16 +91,22 @@ def _varying(search: Search) -> pd.DataFrame:
     return params[[name for name in names if len(params[name].unique()) > 1]]
 
 
-def _resampled(params: pd.DataFrame, values: "pd.Series[float]", seed: int) -> pd.DataFrame:
+def _thinned(params: pd.DataFrame, values: "pd.Series[float]", seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     space = _space(params)
+    kept = round(_KEPT * len(values))
     shares: list[pd.Series[float]] = []
-    while len(shares) < _RESAMPLES:
-        drawn: NDArray[np.intp] = rng.integers(len(values), size=len(values))
-        if np.ptp(values.iloc[drawn]) > 0:
-            shares.append(_evaluate(params.iloc[drawn], values.iloc[drawn], space, seed))
-    low, high = pd.concat(shares, axis=1).quantile(list(_INTERVAL), axis=1).to_numpy()
-    return pd.DataFrame({"importance_low": low, "importance_high": high}, index=params.columns)
+    for forest in range(_FORESTS):
+        rows = rng.permutation(len(values))[:kept]
+        shares.append(_evaluate(params.iloc[rows], values.iloc[rows], space, seed + forest))
+    fits = pd.concat(shares, axis=1)
+    return pd.DataFrame(
+        {
+            "importance": fits.mean(axis=1),
+            "importance_low": fits.min(axis=1),
+            "importance_high": fits.max(axis=1),
+        }
+    )
 
 
 def _evaluate(

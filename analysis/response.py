@@ -54,7 +54,7 @@ class Response:
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """Posterior mean on the objective's own scale; the median, where that is a log. (L,)."""
+        """Posterior mean on the objective's own scale, where it is the median. (L,)."""
         return self.objective.from_model(self.mean)
 
     @property
@@ -82,8 +82,8 @@ def fit_response(
 
     Matérn kernel (ν = 5/2) with a length for each of the three parts of τ, so that a change of
     their order changes nothing, plus white noise; values standardised, hyperparameters by
-    maximal marginal likelihood (Rasmussen and Williams 2006, ch. 5). Distances are modelled as
-    log(1 + px). A trial without a distance, since it never found a region, gets the worst of
+    maximal marginal likelihood (Rasmussen and Williams 2006, ch. 5), on the objective's scale
+    for models. A trial without a distance, since it never found a region, gets the worst of
     the network's: it is at least that bad, and leaving it out would make the place look
     untried. What else differs between trials (a learning rate) counts as noise.
 

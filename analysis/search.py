@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from analysis.load import STATUS
 from analysis.ranking import UNSCORED_LOSSES
@@ -16,6 +17,7 @@ from tune_knee import keys
 KNOWN: Final = "known"
 TAU: Final = (keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY)
 TAU_TITLES: Final = ("CE", "Dice", "Boundary")
+_SQUEEZE: Final = 0.005
 _FINISHED: Final = (keys.STATUS_TRAINED, keys.STATUS_TESTED)
 
 
@@ -30,7 +32,8 @@ class Objective:
         unit: appended to a value, e.g. `` px``.
         decimals: digits shown of a value.
         higher_is_better: the good direction.
-        logarithmic: modelled as log(1 + value): its errors grow with it.
+        scale: on which it is modelled: ``logit``, of a share, squeezed so that 0 and 1 are
+            finite (Smithson and Verkuilen 2006), or ``log``, of 1 + value.
     """
 
     key: str
@@ -39,7 +42,7 @@ class Objective:
     unit: str
     decimals: int
     higher_is_better: bool
-    logarithmic: bool
+    scale: Literal["logit", "log"]
 
     @property
     def sign(self) -> int:
@@ -48,11 +51,15 @@ class Objective:
 
     def to_model(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values on the scale on which they are modelled."""
-        return np.log1p(values) if self.logarithmic else values
+        if self.scale == "log":
+            return np.log1p(values)
+        return np.asarray(logit(_SQUEEZE + (1 - 2 * _SQUEEZE) * values))
 
     def from_model(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The inverse of `to_model`."""
-        return np.expm1(values) if self.logarithmic else values
+        if self.scale == "log":
+            return np.expm1(values)
+        return np.asarray((expit(values) - _SQUEEZE) / (1 - 2 * _SQUEEZE))
 
     def text(self, value: float, *, signed: bool = False) -> str:
         """A value with its unit and a true minus sign."""
@@ -67,7 +74,7 @@ OVERLAP: Final = Objective(
     unit="",
     decimals=4,
     higher_is_better=True,
-    logarithmic=False,
+    scale="logit",
 )
 DISTANCE: Final = Objective(
     key=keys.BEST_DISTANCE_PX,
@@ -76,7 +83,7 @@ DISTANCE: Final = Objective(
     unit=" px",
     decimals=2,
     higher_is_better=False,
-    logarithmic=True,
+    scale="log",
 )
 
 
@@ -113,15 +120,12 @@ class Search:
         `UNSCORED_LOSSES`, which lie beside the simplex. Pruned trials saw less training than
         the others and are not among them.
         """
-        grid = self.known[
-            self.known[keys.NETWORK].isin(self.networks)
-            & ~self.known[keys.LOSS].isin(UNSCORED_LOSSES)
-        ]
-        own = self.trials
-        both = pd.concat([part for part in (grid, own) if len(part)])
-        both[KNOWN] = np.repeat([True, False], [len(grid), len(own)])
+        both = self.trials.assign(**{KNOWN: False})
+        if len(self.known):
+            both = pd.concat([self.known.assign(**{KNOWN: True}), both])
+        comparable = both[keys.NETWORK].isin(self.networks) & ~both[keys.LOSS].isin(UNSCORED_LOSSES)
         done = both[STATUS].isin(_FINISHED) & both[keys.BEST_OVERLAP].notna()
-        return both[done].reset_index(drop=True)
+        return both[comparable & done].reset_index(drop=True)
 
     @cached_property
     def pruned(self) -> pd.DataFrame:

@@ -37,7 +37,8 @@ def made_search(
 ) -> Search:
     """A search of `points` x `seeds` trials and a grid of `known`, over the networks in turn.
 
-    Overlap is 0.85 less the squared way from τ to `BEST`; distance is 2 px and 40 times that.
+    Overlap is 0.85 less six tenths of the squared way from τ to `BEST`, distance 2 px and 40
+    times that way.
 
     Args:
         networks: the later, the better by a little.
@@ -103,7 +104,7 @@ def _rows(
                 **config.params(),
                 keys.LEARNING_RATE: np.nan if config.learning_rate is None else rate,
                 keys.REPEAT: config.repeat,
-                keys.BEST_OVERLAP: 0.85 - worse + rng.normal(0, noise),
+                keys.BEST_OVERLAP: 0.85 - 0.6 * worse + rng.normal(0, noise),
                 keys.BEST_DISTANCE_PX: np.nan
                 if lost
                 else (2 + 40 * max(worse, 0)) * np.exp(rng.normal(0, 10 * noise)),
