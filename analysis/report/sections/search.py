@@ -1,0 +1,117 @@
+"""What a search found: where, how sure, and what it gains over the grid."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from analysis.absent import Absent
+from analysis.figures.importance import draw_importance
+from analysis.figures.pareto import draw_pareto
+from analysis.figures.repeats import draw_repeats
+from analysis.figures.search_history import draw_search_history
+from analysis.figures.ternary import draw_response
+from analysis.importance import parameter_importance
+from analysis.recommendation import Recommendation, recommend
+from analysis.repeats import Repeats, analyse_repeats
+from analysis.report.contents import Block, Section, Topic
+from analysis.response import Response, fit_response
+from analysis.search import Search
+from analysis.tables.search_pareto import pareto_table
+from analysis.tables.search_recommended import recommended_table
+from analysis.tables.search_repeats import noise_table, repeated_points_table
+from analysis.tau_lattice import TauLattice
+from tune_knee import keys
+
+_Found = TypeVar("_Found", Recommendation, Repeats)
+
+
+def search_section(search: Search, *, seed: int = 0) -> Section:
+    """Front, response and recommended τ, history, importance, and noise between seeds.
+
+    Args:
+        search: what was tried and what was known.
+        seed: of the fits and of all draws.
+    """
+    return Section(
+        anchor="search",
+        title="The search over mixing ratios",
+        blocks=(
+            "All of this is on validation, which chose the trials: test frames had no part in "
+            "the search. Means over test frames are in the sections of the ranking.",
+            draw_pareto(search),
+            pareto_table(search),
+            *_response(search, seed),
+            Topic(
+                title="How did the search go?",
+                text="Each trial in the order in which it started, with the best up to it.",
+            ),
+            draw_search_history(search),
+            *_importance(search, seed),
+            *_repeats(search),
+        ),
+    )
+
+
+def _response(search: Search, seed: int) -> list[Block]:
+    lattice = TauLattice.within(search.tau_low, search.tau_high)
+    blocks: list[Block] = [
+        Topic(
+            title="Which mixture is best, and how sure is that?",
+            text="For each network and objective a Gaussian process over the triangle of mixing "
+            "ratios weighs all its trials, the grid's included. The recommended τ is the best of "
+            "its mean; draws from it say where else the best may be.",
+        )
+    ]
+    found: list[Recommendation] = []
+    for network in tqdm(search.networks, desc="fitting responses", unit="network", disable=None):
+        maps: list[tuple[Response, Recommendation]] = []
+        for objective in search.objectives:
+            response = fit_response(search, network, objective, lattice, seed=seed)
+            if isinstance(response, Absent):
+                blocks.append(response)
+            else:
+                maps.append((response, recommend(response, seed=seed)))
+        if maps:
+            blocks.append(draw_response(maps))
+        found += [recommended for _, recommended in maps]
+    return blocks + [recommended_table(group) for group in _by_objective(search, found)]
+
+
+def _importance(search: Search, seed: int) -> list[Block]:
+    results = [
+        parameter_importance(search, objective, seed=seed) for objective in search.objectives
+    ]
+    blocks: list[Block] = [result for result in results if isinstance(result, Absent)]
+    found = [result for result in results if not isinstance(result, Absent)]
+    return [*blocks, draw_importance(found)] if found else blocks
+
+
+def _repeats(search: Search) -> list[Block]:
+    if not (search.finished[keys.REPEAT] > 0).any():
+        reason = "Each point was trained with one seed; the option --seeds trains it with several."
+        return [Absent(title="Noise between seeds", reason=reason)]
+    blocks: list[Block] = [
+        Topic(
+            title="How much is noise?",
+            text="The same point trained with other seeds, set against other points.",
+        )
+    ]
+    found: list[Repeats] = []
+    for network in search.networks:
+        results = [
+            analyse_repeats(search.finished, network, objective) for objective in search.objectives
+        ]
+        blocks += [result for result in results if isinstance(result, Absent)]
+        split = [result for result in results if not isinstance(result, Absent)]
+        if split:
+            blocks.append(draw_repeats(split, search.networks))
+        found += split
+    for group in _by_objective(search, found):
+        blocks += [noise_table(group), repeated_points_table(group)]
+    return blocks
+
+
+def _by_objective(search: Search, found: Sequence[_Found]) -> list[list[_Found]]:
+    groups = [[one for one in found if one.objective == aim] for aim in search.objectives]
+    return [group for group in groups if group]
