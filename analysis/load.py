@@ -1,10 +1,11 @@
 """A study out of MLflow: its trials, their parameters, tests and ends."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -57,6 +58,9 @@ class Study:
         running: it is not ended, or its driver died and could not say so.
         data: the dataset's folder, where the study ran.
         hardest_region: the one that the third stopping criterion looks at.
+        search: how a search looked and where, by the fields of its configuration; None of a
+            grid's study.
+        warm_start: address and id of the study that a search started from; None without.
         trials: a row per trial, in the order they started: trial, run_id, label, status
             (`keys.STATUS_TESTED` where it is done), the parameters by their names
             (learning_rate NaN where it is the budget's), stop_reason, failure, cpus and gpus
@@ -78,6 +82,8 @@ class Study:
     running: bool
     data: Path
     hardest_region: str
+    search: Mapping[str, Any] | None = None
+    warm_start: tuple[str, str] | None = None
     trials: pd.DataFrame
     tests: pd.DataFrame
 
@@ -124,6 +130,8 @@ def load_study(tracking_uri: str, study: str) -> Study:
         running=parent.info.status == _RUNNING,
         data=Path(_defining(parent, keys.DATA)),
         hardest_region=_defining(parent, keys.HARDEST_REGION),
+        search=json.loads(parent.data.params.get(keys.SEARCH, "null")),
+        warm_start=_pair(json.loads(parent.data.params.get(keys.WARM_START, "null"))),
         trials=pd.DataFrame([_trial_row(run) for run in runs]).astype({keys.EXPERIMENT: "Int64"}),
         tests=pd.DataFrame([_test_row(run, region) for run in tested for region in regions]).astype(
             {keys.MISSED_FRAMES: int}
@@ -196,6 +204,10 @@ def _defining(parent: Run, name: str) -> str:
             f"study={parent.data.tags[keys.TAG_STUDY]}; resume the study, which sets it"
         )
     return str(parent.data.params[name])
+
+
+def _pair(found: Sequence[str] | None) -> tuple[str, str] | None:
+    return None if found is None else (found[0], found[1])
 
 
 def _is(kind: str) -> str:

@@ -12,6 +12,7 @@ from analysis.report.sections.methods import methods_section
 from analysis.report.sections.pictures import pictures_section
 from analysis.report.sections.ranking import ranking_section
 from analysis.report.sections.regions import regions_section
+from analysis.report.sections.search import search_section
 from analysis.report.sections.training import training_section
 from analysis.report.sections.worth import worth_section
 from analysis.report.sources import Sources
@@ -25,6 +26,7 @@ def build_contents(sources: Sources, command: str) -> Contents:
         command: that makes this report again.
     """
     sections = [
+        *([] if sources.search is None else [search_section(sources.search)]),
         ranking_section(sources),
         regions_section(sources),
         ce_comparison_section(sources),

@@ -1,5 +1,6 @@
 """What a report is made of: a study, what its trials kept, and what is found in it."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 from analysis.absent import Absent
 from analysis.artifacts import load_frames, load_histories, load_masks
 from analysis.findings import Findings, find
-from analysis.load import Study
+from analysis.load import Study, load_study
 from analysis.pictures import Pictures, open_pictures
 from analysis.ranking import UNSCORED_LOSSES
+from analysis.search import DISTANCE, OVERLAP, Search
 from analysis.tables.trial_columns import trial_labels
 from tune_knee import keys
+
+log = logging.getLogger(__name__)
 
 LoadMasks: TypeAlias = Callable[[str, pd.DataFrame], NDArray[np.uint8] | None]
 
@@ -34,6 +38,7 @@ class Sources:
         masks: of a trial, the bit masks it predicted on the frames (case, frame) asked for;
             None if it kept none.
         findings: the ranking and what it is worth; None with fewer than two scored trials.
+        search: what a search tried and what it started from; None of a grid's study.
     """
 
     study: Study
@@ -42,6 +47,7 @@ class Sources:
     pictures: Pictures | Absent
     masks: LoadMasks
     findings: Findings | None
+    search: Search | None = None
 
     @property
     def labels(self) -> dict[str, str]:
@@ -70,6 +76,29 @@ def gather(study: Study, data: Path, *, draws: int, seed: int) -> Sources:
         pictures=open_pictures(data, study.fingerprint, study.budget.image_size_px),
         masks=partial(load_masks, study),
         findings=find_if_scored(study, frames, draws=draws, seed=seed),
+        search=search_of(study),
+    )
+
+
+def search_of(study: Study) -> Search | None:
+    """What a search tried and what it started from; None if the study is no search."""
+    if study.search is None:
+        return None
+    known = study.trials.iloc[:0]
+    if study.warm_start is not None:
+        try:
+            known = load_study(*study.warm_start).trials
+        except ValueError as error:
+            log.warning("the study that the search started from is left out: %s", error)
+    ranges = [study.search["tau"][part] for part in ("ce", "dice", "boundary")]
+    by_key = {objective.key: objective for objective in (OVERLAP, DISTANCE)}
+    return Search(
+        trials=study.trials,
+        known=known,
+        objectives=tuple(by_key[key] for key in study.search["objectives"]),
+        learning_rate=study.budget.optimizer.learning_rate,
+        tau_low=(ranges[0][0], ranges[1][0], ranges[2][0]),
+        tau_high=(ranges[0][1], ranges[1][1], ranges[2][1]),
     )
 
 
