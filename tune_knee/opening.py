@@ -79,6 +79,11 @@ def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
     console.print(f"Budget {budget.name}: {why}.")
     space = asked_space(arguments)
     budget = space.apply_to(budget)
+    if isinstance(space, Search) and budget.select_on != "validation":
+        raise ValueError(
+            f"select_on must be validation in search {space.name}, which would else be tuned on "
+            f"the test set, got select_on={budget.select_on}"
+        )
     out = (arguments.out or Path("out") / space.name).resolve()
     if (out / FILE_NAME).exists():
         raise ValueError(
