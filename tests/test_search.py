@@ -59,7 +59,7 @@ def memory():
 def test_the_seed_determines_the_trials(sampler):
     first, same, other = (run(opened(InMemoryStorage(), sampler, seed=s), 6) for s in (1, 1, 2))
     assert first == same
-    assert not {each.trial for each in first} & {each.trial for each in other}
+    assert not {each.trial for each in first[3:]} & {each.trial for each in other[3:]}
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -69,6 +69,24 @@ def test_a_search_opened_again_goes_on_as_if_it_had_never_stopped(sampler, tmp_p
     again = opened(storage_in(tmp_path), sampler)
     assert [each.trial for each in again.history()] == [each.trial for each in whole[:4]]
     assert run(again, 3) == whole[4:]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_search_that_knows_nothing_starts_from_each_term_alone(sampler, memory):
+    asked = run(opened(memory, sampler, startup=4), 5)
+    taus = [dataclasses.astuple(each.trial.tau) for each in asked]
+    assert taus[:3] == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    assert not {*taus[3:]} & {*taus[:3]}
+
+
+def test_within_ranges_it_starts_from_their_corners(memory):
+    ranges = TauRanges(ce=(0.2, 0.6), boundary=(0, 0.3))
+    asked = run(opened(memory, space=dataclasses.replace(SPACE, tau=ranges)), 3)
+    assert [dataclasses.astuple(each.trial.tau) for each in asked] == [
+        (0.6, 0.4, 0.0),
+        (0.2, 0.8, 0.0),
+        (0.4, 0.3, 0.3),
+    ]
 
 
 @pytest.mark.parametrize("objectives", [(keys.BEST_OVERLAP,), (keys.BEST_DISTANCE_PX,)])
@@ -202,6 +220,7 @@ class TestKnownPoints:
         search.add_known(known)
         first = [each.trial.tau for each in run(search, 4)]
         assert sum(tau.boundary for tau in first) / 4 < 0.15
+        assert all(1 not in dataclasses.astuple(tau) for tau in first)
 
 
 class TestPointsProposedAgain:
@@ -247,7 +266,7 @@ from tune_knee.search import storage_in
 search = opened(storage_in(Path({folder!r})))
 asked = [search.ask() for _ in range(4)]
 search.tell(asked[1].number, response(asked[1].trial))
-print(*[each.trial.ratio for each in asked], flush=True)
+print(*[each.trial.tau.ratio() for each in asked], flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -261,7 +280,7 @@ def test_after_a_kill_open_trials_are_handed_out_again_first(tmp_path):
     assert [each.state for each in search.history()] == ["open", "told", "open", "open"]
     again = [search.ask() for _ in range(5)]
     assert [each.number for each in again] == [0, 2, 3, 4, 5]
-    assert [each.trial.ratio for each in again[:3]] == [ratios[0], ratios[2], ratios[3]]
+    assert [each.trial.tau.ratio() for each in again[:3]] == [ratios[0], ratios[2], ratios[3]]
     for each in again:
         search.tell(each.number, response(each.trial))
     assert [each.number for each in search.history()] == [0, 1, 2, 3, 4, 5]

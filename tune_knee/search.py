@@ -136,6 +136,7 @@ class TauSearch:
     def ask(self) -> SearchTrial:
         """The next trial to train; one that was handed out before an interruption comes first.
 
+        A search that knows too little to learn starts from the corners of its ranges of τ.
         A proposal that rounds to a point already told is told the same at once, one that
         rounds to an open point will be when that one is, and another is asked for.
 
@@ -149,14 +150,9 @@ class TauSearch:
             elif self._is_new(frozen.number, self._point(frozen)):
                 return self._handed_out(frozen.number)
         for proposal in range(_TRIES):
-            self._study.sampler = make_sampler(
-                self._config.sampler if proposal < _OWN_TRIES else "quasi_random",
-                startup=self._startup,
-                seed=self._config.seed,
-                number=len(self._study.get_trials(deepcopy=False)),
-                learnt=sum(end.state == TrialState.COMPLETE for end in self._ended.values()),
+            asked = self._proposed(
+                self._config.sampler if proposal < _OWN_TRIES else "quasi_random"
             )
-            asked = self._study.ask(self._coordinates.distributions)
             point = self._coordinates.trial(asked.params)
             asked.set_user_attr(_LABEL, point.label)
             if self._is_new(asked.number, point):
@@ -165,6 +161,21 @@ class TauSearch:
             f"a search must find a new point within {_TRIES} proposals, got none; "
             "widen its ranges, or stop here"
         )
+
+    def _proposed(self, sampler: str) -> optuna.Trial:
+        trials = self._study.get_trials(deepcopy=False)
+        learnt = sum(end.state == TrialState.COMPLETE for end in self._ended.values())
+        own = sum(_WARM not in each.user_attrs for each in trials)
+        if learnt < self._startup and own < len(self._coordinates.corners):
+            self._study.enqueue_trial(self._coordinates.corners[own])
+        self._study.sampler = make_sampler(
+            sampler,
+            startup=self._startup,
+            seed=self._config.seed,
+            number=len(trials),
+            learnt=learnt,
+        )
+        return self._study.ask(self._coordinates.distributions)
 
     def tell(self, number: int, values: Mapping[str, float]) -> None:
         """What came out of a trial: a report's values, of which the objectives are taken.

@@ -62,6 +62,16 @@ class SearchCoordinates:
                 found[setting] = CategoricalDistribution([str(choice) for choice in choices])
         return found
 
+    @cached_property
+    def corners(self) -> list[Params]:
+        """Where τ is extreme: on the whole simplex cross-entropy, Dice and boundary alone.
+
+        No draw from a continuous distribution comes there, and each is what mixes with the
+        others must improve on.
+        """
+        found = [(0.0,), (1.0,)] if len(self._tau_names) == 1 else [(0, 0), (0, 1), (1, 0.5)]
+        return [dict(zip(self._tau_names, map(float, each), strict=True)) for each in found]
+
     def trial(self, params: Params) -> TrialConfig:
         """The trial at these coordinates; τ has four decimals, see `simplex.rounded`."""
         share = self._region.share([params[name] for name in self._tau_names])

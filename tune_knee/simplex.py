@@ -1,9 +1,9 @@
 """The simplex of mixing ratios, within ranges, from a sampler's unit cube and back.
 
 A share has three parts, each at least 0, together 1. Breaking a stick maps uniform coordinates
-to the uniform distribution on the simplex (the flat Dirichlet) and has as many coordinates as
+to the uniform distribution on the simplex (the flat Dirichlet), and has as many coordinates as
 the simplex has dimensions. The other map that does so, -log u of three coordinates normalised,
-has one that changes nothing; a sampler learns on it more slowly (`benchmarks/README.md`).
+has one that changes nothing, which a sampler would have to find out.
 """
 
 from collections.abc import Sequence
