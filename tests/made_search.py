@@ -104,7 +104,7 @@ def _rows(
                 **config.params(),
                 keys.LEARNING_RATE: np.nan if config.learning_rate is None else rate,
                 keys.REPEAT: config.repeat,
-                keys.BEST_OVERLAP: 0.85 - 0.6 * worse + rng.normal(0, noise),
+                keys.BEST_OVERLAP: min(0.85 - 0.6 * worse + rng.normal(0, noise), 1.0),
                 keys.BEST_DISTANCE_PX: np.nan
                 if lost
                 else (2 + 40 * max(worse, 0)) * np.exp(rng.normal(0, 10 * noise)),

@@ -18,11 +18,15 @@ _POINTS_PER_IN: Final = 72
 def number_points(axes: Axes, places: Sequence[tuple[float, float]]) -> None:
     """Write 1, 2, ... beside places (x, y), each on the side with the most room.
 
-    Call it when the axes' limits are set; scales must be linear.
+    Call it when the axes' limits are set and all that takes room of the figure is in its place;
+    scales must be linear.
     """
     if not places:
         return
-    size = np.array(axes.bbox.size) / axes.figure.dpi * _POINTS_PER_IN
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    size = np.array(axes.bbox.size) / figure.dpi * _POINTS_PER_IN
     low = np.array([axes.get_xlim()[0], axes.get_ylim()[0]])
     high = np.array([axes.get_xlim()[1], axes.get_ylim()[1]])
     points = (np.array(places) - low) / (high - low) * size

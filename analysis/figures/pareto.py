@@ -23,7 +23,7 @@ _NAMED: Final = 12
 _NETWORKS: Final = 12
 _SPAN_OF_LOG: Final = 20
 _NEAR: Final = 0.3  # share of the trials, by either objective, that the close view holds
-_MARGIN: Final = 0.08
+_MARGIN: Final = 0.1
 
 
 def draw_pareto(search: Search) -> Figure | Absent:
@@ -36,7 +36,7 @@ def draw_pareto(search: Search) -> Figure | Absent:
     drawn = front.dropna(subset=[DISTANCE.key])
     named = drawn.head(_NAMED)
     with style():
-        figure = new_figure(3.1 + 0.16 * len(named))
+        figure = new_figure(2.9 + 0.16 * len(named))
         whole, close = figure.subplots(1, 2)
         for axes in (whole, close):
             _draw_trials(axes, measured, search)
@@ -49,9 +49,9 @@ def draw_pareto(search: Search) -> Figure | Absent:
             set_log_scale(whole, "x")
         close.set_title("Near the front")
         _come_close(close, measured, drawn)
-        number_points(close, list(zip(named[DISTANCE.key], named[OVERLAP.key], strict=True)))
         _name_front(figure, named, search)
         _explain(figure, measured, search)
+        number_points(close, list(zip(named[DISTANCE.key], named[OVERLAP.key], strict=True)))
     return Figure(
         name="pareto_front",
         title=_TITLE,

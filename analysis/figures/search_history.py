@@ -44,7 +44,7 @@ def draw_search_history(search: Search) -> Figure | Absent:
     area = _areas(finished) if len(search.objectives) > 1 else None
     panels = len(search.objectives) + (area is not None)
     with style():
-        figure = new_figure(1.75 * panels + 0.7)
+        figure = new_figure(1.7 * panels + 0.5)
         rows = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
         for axes, objective in zip(rows, search.objectives, strict=False):
             _draw_objective(axes, objective, finished, pruned, search)

@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -40,6 +41,7 @@ _GRID: Final[dict[str, Any]] = {
     "markeredgecolor": INK,
     "markersize": 5.5,
     "markeredgewidth": 1.1,
+    "path_effects": [withStroke(linewidth=2.4, foreground=PAPER)],  # seen on any colour
 }
 _BEST: Final[dict[str, Any]] = {
     "marker": "*",
@@ -58,7 +60,7 @@ def draw_response(maps: Sequence[tuple[Response, Recommendation]]) -> Figure:
     """
     network = maps[0][0].network
     with style():
-        figure = new_figure(3.0 * len(maps) + 0.35)
+        figure = new_figure(2.95 * len(maps) + 0.15)
         panels = figure.subplots(len(maps), 2, squeeze=False)
         for (response, recommended), (left, right) in zip(maps, panels, strict=True):
             _draw_map(figure, left, response, recommended)
