@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import optuna
 import pandas as pd
 import pytest
 from tiny_knees import tiny_knees, to_the_bit
@@ -46,6 +47,14 @@ experiments:
 """
 
 
+SEARCH = f"""\
+name: search
+description: for tests
+{BUDGET}
+search: {{networks: segformer_b2, startup_trials: 2}}
+"""
+
+
 def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "tune_knee.run", *map(str, arguments)]
 
@@ -74,6 +83,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_dataset(folder / "knees", knees.images, knees.masks, knees.frames, knees.regions)
     (folder / "tiny.yaml").write_text(GRID)
     (folder / "broken.yaml").write_text(BROKEN)
+    (folder / "search.yaml").write_text(SEARCH)
     return folder
 
 
@@ -204,6 +214,44 @@ def a_training_process_below(driver: int) -> int:
             if ancestor == driver:
                 return int(pid)
     raise AssertionError("no training process below the study's")
+
+
+def test_a_killed_search_goes_on_and_loses_and_doubles_nothing(
+    inputs: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    out, points = tmp_path / "study", 4
+    ask = (*asked(inputs, out, "search"), "--trials", str(points), "--warm-start", undisturbed)
+    study = start_and_wait_for_states(out, *ask)
+    before = {path.name for path in (out / "trials").iterdir()}
+    study.kill()
+    study.communicate()
+    ended = run("--resume", "--out", out)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    trials = {path.name for path in (out / "trials").iterdir()}
+    assert before <= trials
+    assert len(trials) == points
+    assert query(out, "SELECT count(*) FROM runs") == [(1 + points,)]
+    for trial_id in trials:
+        outcome = TrialFolder.of(out, trial_id).read_outcome()
+        assert outcome is not None
+        assert (outcome.status, outcome.tested) == (TRAINED, True)
+    known, told = told_to_optuna(out)
+    assert (known, len(told)) == (2, points)  # ce1 is no point of the search
+    last = [TrialFolder.of(out, trial_id).last_report()["best/overlap"] for trial_id in trials]
+    assert sorted(told) == pytest.approx(sorted(last))
+    assert run("--resume", "--out", out).returncode == 0
+    assert query(out, "SELECT count(*) FROM runs") == [(1 + points,)]
+
+
+def told_to_optuna(study: Path) -> tuple[int, list[float]]:
+    """Number of trials known from the start, and the overlaps of those that were trained."""
+    (found,) = optuna.get_all_study_names(f"sqlite:///{study / 'search.db'}")
+    search = optuna.load_study(study_name=found, storage=f"sqlite:///{study / 'search.db'}")
+    trials = search.trials_dataframe()
+    assert set(trials["state"]) == {"COMPLETE"}
+    known = trials["user_attrs_warm_start"].notna()
+    trained = trials.loc[~known, "values_best/overlap"].unique()
+    return int(known.sum()), trained.tolist()
 
 
 def test_failures_are_recorded_and_retried_when_asked(inputs: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces.loader import load_grid
+from tune_knee import keys
 from tune_knee.config import BUDGETS, PREVIEW_BUDGET, LossWeights, TrialConfig
 from tune_knee.manifest import FILE_NAME, Manifest
+from tune_knee.search import KnownPoint
+from tune_knee.search_config import LogRange, SearchConfig, SearchSpace, TauRanges
+from tune_knee.search_plan import SearchPlan
 from tune_knee.training_config import OptimizerConfig
 
 TRIALS = (
@@ -45,6 +50,49 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path, budget):
     written.write(tmp_path)
     assert Manifest.read(tmp_path) == written
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_a_search_is_read_as_it_was_written(tmp_path):
+    known = KnownPoint(
+        trial=TRIALS[1], values={keys.BEST_OVERLAP: 0.5, keys.BEST_DISTANCE_PX: math.inf}
+    )
+    search = SearchPlan(
+        space=SearchSpace(
+            networks=("segformer_b2", "fcn_unet"),
+            tau=TauRanges(dice=(0.1, 0.9)),
+            internal_weights=LogRange(low=0.5, high=5),
+            learning_rate=(1e-4, 1e-3),
+        ),
+        config=SearchConfig(sampler="gp", objectives=(keys.BEST_OVERLAP,)),
+        points=12,
+        seeds=3,
+        prunes=True,
+        warm_start=("sqlite:///x.db", "abc"),
+        known=(known,),
+    )
+    written = manifest(trials=(), search=search)
+    written.write(tmp_path)
+    assert Manifest.read(tmp_path) == written
+    assert written.planned == 36
+
+
+def test_a_known_distance_that_is_nan_is_kept(tmp_path):
+    known = KnownPoint(trial=TRIALS[0], values={keys.BEST_DISTANCE_PX: math.nan})
+    search = SearchPlan(
+        space=SearchSpace(networks=("fcn_unet",)),
+        config=SearchConfig(),
+        points=12,
+        known=(known,),
+    )
+    manifest(trials=(), search=search).write(tmp_path)
+    read = Manifest.read(tmp_path).search
+    assert read is not None
+    assert math.isnan(read.known[0].values[keys.BEST_DISTANCE_PX])
+
+
+def test_fewer_points_than_a_sampler_starts_with_are_refused():
+    with pytest.raises(ValueError, match=r"at least the startup's 10, got trials=9"):
+        SearchPlan(space=SearchSpace(networks=("fcn_unet",)), config=SearchConfig(), points=9)
 
 
 def test_the_papers_grid_keeps_its_ids(tmp_path):

@@ -146,6 +146,11 @@ def resume_study(arguments: Arguments, console: Console) -> OpenedStudy:
             f"--budget of a resumed study must be {manifest.budget.name}, "
             f"got --budget={arguments.budget}"
         )
+    if arguments.retry_failed and manifest.search is not None:
+        raise ValueError(
+            "--retry-failed must come with a grid, whose trials are fixed; a search has learnt "
+            f"from its failed trials and gone on, got out={out}"
+        )
     dataset = open_dataset((arguments.data or manifest.data).resolve())
     if dataset.fingerprint != manifest.fingerprint:
         raise ValueError(

@@ -202,7 +202,7 @@ def conclude(opened: OpenedStudy, plan: StudyPlan, tracker: StudyTracker, consol
             )
     whole = all(each.tested or each.status == PRUNED for each in outcomes.values())
     tracker.finish_study("FINISHED" if whole else "FAILED")
-    if not whole:
+    if not whole and manifest.search is None:
         console.print(
             f"Take them up again with:\n  {resume_command(opened.out)} --retry-failed",
             soft_wrap=True,
