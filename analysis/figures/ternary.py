@@ -116,6 +116,7 @@ def _fill(
         axes.scatter(x, y, c=scale.to_rgba(values), s=60, linewidths=0, zorder=1)
     else:
         scale = axes.tricontourf(triangulate(lattice), values, levels=levels, cmap=name, zorder=1)
+        scale.set(edgecolor="face", linewidth=0.4)  # else the page shows between the bands
     bar = figure.colorbar(scale, ax=axes, shrink=0.7, aspect=18, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelsize=6.5)
