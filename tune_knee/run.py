@@ -66,7 +66,7 @@ def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:
 
 def quieten_libraries() -> None:
     """What libraries log goes where our own log goes, past handlers of their own."""
-    for name in ("ray", "mlflow", "alembic"):
+    for name in ("ray", "mlflow", "alembic", "optuna"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     # It looks for results in files of Tune's that we do not have Tune write.

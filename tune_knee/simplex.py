@@ -118,7 +118,7 @@ def rounded(share: Shares, region: SimplexRegion) -> Triple:
     """The share in four decimals whose sum is exactly 1, by largest remainders.
 
     Parts below 0.01 become 0 where the region has 0 in their range; the largest part that has
-    room takes them over. So the faces, on which grids lie, have a positive probability (6 %
+    room takes them over. So the faces, on which grids lie, have a positive probability (9 %
     of the whole simplex). The region's ranges have four decimals, and what is rounded keeps
     within them.
     """

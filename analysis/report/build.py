@@ -26,7 +26,7 @@ def build_contents(sources: Sources, command: str) -> Contents:
         command: that makes this report again.
     """
     sections = [
-        *([] if sources.search is None else [search_section(sources.search)]),
+        *([] if sources.search is None else [search_section(sources.search, seed=sources.seed)]),
         ranking_section(sources),
         regions_section(sources),
         ce_comparison_section(sources),

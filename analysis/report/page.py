@@ -22,7 +22,7 @@ TABLES: Final = "tables"
 GENERATOR: Final = "tune_knee analysis"
 _TEMPLATE: Final = "report.html.j2"
 _STYLE: Final = "report.css"
-_HEAVIEST_SVG: Final = 1_000_000  # characters; a heavier figure stands in the page as PNG
+_HEAVIEST_SVG: Final = 1_500_000  # characters; a heavier figure stands in the page as PNG
 _MOST_ROWS: Final = 200  # of a table in the page; the CSV has all
 _KINDS: Final[Mapping[type, str]] = {
     str: "paragraph",

@@ -39,6 +39,7 @@ class Sources:
             None if it kept none.
         findings: the ranking and what it is worth; None with fewer than two scored trials.
         search: what a search tried and what it started from; None of a grid's study.
+        seed: of all that draws.
     """
 
     study: Study
@@ -48,6 +49,7 @@ class Sources:
     masks: LoadMasks
     findings: Findings | None
     search: Search | None = None
+    seed: int = 0
 
     @property
     def labels(self) -> dict[str, str]:
@@ -77,6 +79,7 @@ def gather(study: Study, data: Path, *, draws: int, seed: int) -> Sources:
         masks=partial(load_masks, study),
         findings=find_if_scored(study, frames, draws=draws, seed=seed),
         search=search_of(study),
+        seed=seed,
     )
 
 
