@@ -59,3 +59,31 @@ def test_a_grid_that_is_not_there_is_one_error_line(capsys):
 def test_a_data_set_that_is_not_there_is_one_error_line(capsys):
     assert run.main(["--dry-run", "--data", "nowhere"]) == 2
     assert "a dataset folder must hold dataset.json, got data=nowhere" in capsys.readouterr().err
+
+
+def test_a_search_is_as_many_trials_over_its_networks_in_turn(capsys):
+    out = dry_run(capsys, "--grid", "continuous_tau", "--trials", "7", "--seeds", "2", "--json")
+    trials = json.loads(out)["trials"]
+    counts = Counter(trial["network"] for trial in trials)
+    assert [counts[network] for network in NETWORKS] == [4, 4, 2, 2, 2]
+
+
+def test_a_grid_can_be_trained_with_several_seeds(capsys):
+    trials = json.loads(dry_run(capsys, "--grid", "ce2_only", "--seeds", "3", "--json"))["trials"]
+    assert [trial.get("repeat", 0) for trial in trials] == [0, 1, 2] * 5
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("--grid paper --trials 30", "--trials must come with a search such as continuous_tau"),
+        ("--grid paper --pruner asha", "--pruner must come with a search"),
+        ("--grid paper --objective best/overlap", "--objective must come with a search"),
+        ("--grid continuous_tau", "--trials must say how many points search continuous_tau"),
+        ("--grid continuous_tau --trials 30 --loss ce1", "loss must be left out"),
+        ("--grid continuous_tau --trials 30 --network vgg", "network must be one of fcn_unet"),
+    ],
+)
+def test_options_of_grids_and_searches_are_not_mixed(line, problem, capsys):
+    assert run.main(["--dry-run", *line.split()]) == 2
+    assert f"error: {problem}" in capsys.readouterr().err

@@ -1,3 +1,4 @@
+import json
 import math
 import subprocess
 import sys
@@ -66,6 +67,22 @@ class TestLoadStudy:
         assert (study.planned, study.running) == (5, False)
         assert abs(study.started - datetime.now(UTC)) < timedelta(hours=1)
         assert (study.data, study.hardest_region) == (out / "data", "tibia")
+
+    def test_a_search_says_how_it_looked_and_from_what(self, tmp_path):
+        asked = {"sampler": "tpe", "objectives": ["best/overlap"]}
+        defining = {
+            keys.DATA: "d", keys.PLANNED: "4", keys.HARDEST_REGION: "tibia",
+            keys.SEARCH: json.dumps(asked), keys.WARM_START: json.dumps(["sqlite:///x.db", "s1"]),
+        }  # fmt: skip
+        tracker = track(tmp_path, "knees", "s1", manifest=defining)
+        tracker.start_trial("t1", TRIALS["t1"], 1)
+        log_test(tracker, "t1", frames_of(0.9), tmp_path)
+        study = load_study(sqlite_uri(tmp_path), "knees")
+        assert (study.search, study.warm_start) == (asked, ("sqlite:///x.db", "s1"))
+
+    def test_a_grids_study_has_no_search(self, out):
+        study = load_study(sqlite_uri(out), "knees")
+        assert (study.search, study.warm_start) == (None, None)
 
     def test_tests_have_a_row_per_tested_trial_and_region(self, out):
         tests = load_study(sqlite_uri(out), "knees").tests
