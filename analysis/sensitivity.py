@@ -12,7 +12,7 @@ from tune_knee import keys
 SCORE_ITSELF: Final = "score"
 WITHOUT_DOUBLES: Final = "without Dice and ASSD"
 SHIFT: Final = "shift"
-_ALTERNATIVE: Final = "alternative"
+ALTERNATIVE: Final = "alternative"
 _SINGLE_OVERLAPS: Final = ("iou", "precision", "recall")
 _SINGLE_DISTANCE: Final = "hd95_px"
 
@@ -80,7 +80,7 @@ def rank_shifts(ways: Sequence[Alternative]) -> pd.DataFrame:
         place = kept[keys.SCORE].rank(method="min", ascending=False).astype(int)
         table = kept[[keys.TRIAL]].assign(place=place)
         table = table.merge(way.scores[[keys.TRIAL, RANK]], on=keys.TRIAL)
-        table.insert(0, _ALTERNATIVE, way.name)
+        table.insert(0, ALTERNATIVE, way.name)
         tables.append(table.assign(**{SHIFT: table["place"] - table[RANK]}))
     return pd.concat(tables, ignore_index=True)
 

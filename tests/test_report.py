@@ -300,3 +300,27 @@ class TestFolder:
             write_report(contents_of(small_figure()), out)
         assert (out / "report.html").read_bytes() == before
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+class TestRepeatedGrid:
+    def repeated(self) -> Sources:
+        """A grid two of whose trials are one point, trained with two seeds."""
+        study, frames = made_study(networks=("fcn_unet",))
+        trials = study.trials
+        mixes = trials["loss"].ne("ce1")
+        point = trials.index[mixes][0]
+        same = ["loss", keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY]
+        trials.loc[trials.index[mixes][1], same] = trials.loc[point, same]
+        trials.loc[trials.index[mixes][1], keys.REPEAT] = 1
+        return sources_of(study, frames)
+
+    def test_noise_between_seeds_is_shown_where_points_were_repeated(self) -> None:
+        contents = build_contents(self.repeated(), "python -m analysis report")
+        (worth,) = [each for each in contents.sections if each.anchor == "worth"]
+        assert "How much is noise?" in [getattr(block, "title", "") for block in worth.blocks]
+
+    def test_nothing_is_said_of_noise_where_none_was(self) -> None:
+        study, frames = made_study(networks=("fcn_unet",))
+        contents = build_contents(sources_of(study, frames), "python -m analysis report")
+        (worth,) = [each for each in contents.sections if each.anchor == "worth"]
+        assert "How much is noise?" not in [getattr(block, "title", "") for block in worth.blocks]

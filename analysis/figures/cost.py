@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from analysis.absent import Absent
+from analysis.device_time import HOUR_S, device_seconds
 from analysis.figures.figure import Figure
 from analysis.figures.style import INK, loss_markers, network_colours, new_figure, style
 from analysis.figures.trial_rows import row_height_in, set_rows
-from analysis.load import CPUS, GPUS, LABEL, STATUS
+from analysis.load import GPUS, LABEL, STATUS
 from tune_knee import keys
 from tune_knee.config import LOSS_TERMS, NETWORKS
 
 COST: Final = "cost"
 _TITLE: Final = "Time and cost of the trials"
 _ROWS: Final = 60
-_HOUR_S: Final = 3600
 _MINUTE_S: Final = 60
 _SHORT_S: Final = 600
 _FAILED: Final[dict[str, Any]] = {"marker": "x", "markersize": 5, "markeredgewidth": 1.2}
@@ -33,9 +33,9 @@ def add_cost(trials: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     spent = trials[trials[keys.WALL_TIME_S] > 0]
     on_gpu = spent[GPUS] > 0
     device = "GPU" if on_gpu.all() else "device" if on_gpu.any() else "CPU-core"
-    devices_s = spent[keys.WALL_TIME_S] * spent[GPUS].where(on_gpu, spent[CPUS])
+    devices_s = device_seconds(spent)
     short = not spent.empty and devices_s.max() < _SHORT_S
-    unit_s, name = (_MINUTE_S, "minutes") if short else (_HOUR_S, "hours")
+    unit_s, name = (_MINUTE_S, "minutes") if short else (HOUR_S, "hours")
     return spent.assign(**{COST: devices_s / unit_s}), f"{device}-{name}"
 
 
@@ -126,7 +126,7 @@ def _mark_trials(
 def _add_wall_time(axes: Axes, share: float, unit: str) -> None:
     """A second scale above; all trials held as much of a device, so wall time goes along."""
     name = unit.rpartition("-")[2]
-    unit_s = _MINUTE_S if name == "minutes" else _HOUR_S
+    unit_s = _MINUTE_S if name == "minutes" else HOUR_S
     above = axes.twiny()
     above.set_xlim(0, axes.get_xlim()[1] / share / unit_s)
     above.grid(visible=False)
@@ -137,7 +137,7 @@ def _add_wall_time(axes: Axes, share: float, unit: str) -> None:
 def _caption(spent: pd.DataFrame, unit: str, networks: int) -> str:
     most = spent.iloc[int(spent[COST].argmax())]
     least = spent.iloc[int(spent[COST].argmin())]
-    wall_h = spent[keys.WALL_TIME_S].sum() / _HOUR_S
+    wall_h = spent[keys.WALL_TIME_S].sum() / HOUR_S
     words = (
         "A point is a trial; its cost is the wall time of training and validation by the "
         f"{unit.rpartition('-')[0]} share it held. All {len(spent)} trials together: "

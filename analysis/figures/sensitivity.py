@@ -21,10 +21,9 @@ from analysis.figures.trial_rows import (
 )
 from analysis.findings import Findings
 from analysis.ranking import RANK
-from analysis.sensitivity import SHIFT, rank_shifts
+from analysis.sensitivity import ALTERNATIVE, SHIFT, rank_shifts
 from tune_knee import keys
 
-_ALTERNATIVE: Final = "alternative"
 _COLUMNS: Final = 14
 _WITHOUT: Final = "without "
 _TIES_TITLE: Final = "Scores under ties"
@@ -42,7 +41,7 @@ def draw_sensitivity(
     """
     shown = shown_trials(findings.ranking)
     shifts = rank_shifts(findings.alternatives)
-    table = shifts.pivot_table(SHIFT, keys.TRIAL, _ALTERNATIVE)
+    table = shifts.pivot_table(SHIFT, keys.TRIAL, ALTERNATIVE)
     table = table.reindex(index=shown, columns=[way.name for way in findings.alternatives[1:]])
     drawn = _most_moving(table)
     ways = list(drawn.columns)
@@ -139,8 +138,8 @@ def _span(low: float, high: float) -> str:
 def _caption(shifts: pd.DataFrame, left_out: int, labels: Mapping[str, str]) -> str:
     moved = shifts.iloc[int(shifts[SHIFT].abs().argmax())]
     firsts = shifts[shifts["place"] == 1]
-    toppled = firsts.loc[firsts[RANK] > 1, _ALTERNATIVE].drop_duplicates().tolist()
-    total = shifts[_ALTERNATIVE].nunique()
+    toppled = firsts.loc[firsts[RANK] > 1, ALTERNATIVE].drop_duplicates().tolist()
+    total = shifts[ALTERNATIVE].nunique()
     words = (
         "Each column leaves something out and scores the rest anew; a number is how many places "
         "a trial moves among those that remain (blue and +, up; orange and −, down; empty, no "
@@ -149,7 +148,7 @@ def _caption(shifts: pd.DataFrame, left_out: int, labels: Mapping[str, str]) -> 
     if moved[SHIFT]:
         words += (
             f"The largest move: {labels[moved[keys.TRIAL]]}, from place {moved['place']} to "
-            f"{moved[RANK]} {moved[_ALTERNATIVE]}. "
+            f"{moved[RANK]} {moved[ALTERNATIVE]}. "
         )
     words += (
         f"The first place changes hands in {len(toppled)} of {total}: {', '.join(toppled[:5])}"

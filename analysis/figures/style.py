@@ -73,7 +73,10 @@ def new_figure(height_in: float, width_in: float = PAGE_WIDTH_IN) -> Figure:
 
 
 def network_colours(networks: Iterable[str]) -> dict[str, str]:
-    """Colour by network: fixed for the paper's five, the rest share what is left, in order."""
+    """Colour by network: fixed for the paper's five; the rest share, in order, what is left.
+
+    What is left are two colours, then those of the paper's networks that are not among them.
+    """
     return _assign(networks, NETWORKS, _COLOURS)
 
 
@@ -98,7 +101,8 @@ def _assign(
 ) -> dict[str, str]:
     wanted = dict.fromkeys(names)
     known = dict(zip(fixed, values, strict=False))
-    left = values[len(fixed) :] or values
+    free = (value for name, value in known.items() if name not in wanted)
+    left = (*values[len(fixed) :], *free) or values
     others = [name for name in wanted if name not in known]
     extra = {name: left[number % len(left)] for number, name in enumerate(others)}
     return {name: known.get(name) or extra[name] for name in wanted}

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from analysis.device_time import HOUR_S, device_seconds
 from analysis.figures.style import region_title
 from analysis.load import FAILURE, STATUS, Study
 from analysis.report.contents import Terms
 from analysis.report.sections.ranking import NO_RANKING
 from analysis.report.sources import Sources
-from analysis.tables.design import device_hours, first_line, status_words
+from analysis.tables.design import first_line, status_words
 from analysis.tables.trial_columns import trial_labels
 from tune_knee import keys
 from tune_knee.config import LOSS_TERMS, PAPER_BUDGET, Budget
@@ -36,7 +37,7 @@ def study_facts(sources: Sources) -> Terms:
         ("Losses", _listed(trials[keys.LOSS].unique().tolist())),
         ("Boundary loss", _boundary_kinds(study)),
         ("Checkpoint", f"best mean IoU on the {study.budget.select_on} set"),
-        ("Device-hours", f"{device_hours(trials).sum():,.2f}"),
+        ("Device-hours", f"{device_seconds(trials).sum() / HOUR_S:,.2f}"),
         ("Data", f"fingerprint {study.fingerprint}"),
     )
     return Terms(items=items)

@@ -4,6 +4,7 @@ from typing import Final
 
 import pandas as pd
 
+from analysis.device_time import HOUR_S, device_seconds
 from analysis.load import CPUS, FAILURE, GPUS, STATUS, STOP_REASON, Study
 from analysis.tables.table import Column, Table, number
 from analysis.tables.trial_columns import trial_columns, trial_rows
@@ -13,7 +14,6 @@ WALL_TIME_MIN: Final = "wall_time_min"
 DEVICE_HOURS: Final = "device_hours"
 _END: Final = "end"
 _SHOWN_FAILURE: Final = 120  # characters of a failure's first line; the CSV has it whole
-_HOUR_S: Final = 3600
 _MINUTE_S: Final = 60
 
 
@@ -35,7 +35,7 @@ def design_table(study: Study) -> Table:
     ]
     rows = trial_rows(study.trials).merge(details, on=keys.TRIAL, how="left")
     rows[WALL_TIME_MIN] = rows[keys.WALL_TIME_S] / _MINUTE_S
-    rows[DEVICE_HOURS] = device_hours(rows)
+    rows[DEVICE_HOURS] = device_seconds(rows) / HOUR_S
     rows[_END] = rows[FAILURE].map(first_line, na_action="ignore").fillna(rows[STOP_REASON])
     return Table(
         name="table_2_design",
@@ -53,11 +53,6 @@ def design_table(study: Study) -> Table:
             Column(title="Why it ended", of=(_END,)),
         ),
     )
-
-
-def device_hours(trials: pd.DataFrame) -> "pd.Series[float]":
-    """Wall time in hours times the GPUs a trial took, or its CPU cores where it took none."""
-    return trials[keys.WALL_TIME_S] / _HOUR_S * trials[GPUS].where(trials[GPUS] > 0, trials[CPUS])
 
 
 def status_words(study: Study) -> str:

@@ -1,29 +1,23 @@
 """What a search found: where, how sure, and what it gains over the grid."""
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from tqdm import tqdm
 
 from analysis.absent import Absent
 from analysis.figures.importance import draw_importance
 from analysis.figures.pareto import draw_pareto
-from analysis.figures.repeats import draw_repeats
 from analysis.figures.search_history import draw_search_history
 from analysis.figures.ternary import draw_response
 from analysis.importance import parameter_importance
 from analysis.recommendation import Recommendation, recommend
-from analysis.repeats import Repeats, analyse_repeats
 from analysis.report.contents import Block, Section, Topic
+from analysis.report.sections.repeats import noise_between_seeds
 from analysis.response import Response, fit_response
 from analysis.search import Search
 from analysis.tables.search_pareto import pareto_table
 from analysis.tables.search_recommended import recommended_table
-from analysis.tables.search_repeats import noise_table, repeated_points_table
 from analysis.tau_lattice import TauLattice
-from tune_knee import keys
-
-_Found = TypeVar("_Found", Recommendation, Repeats)
 
 
 def search_section(search: Search, *, seed: int = 0) -> Section:
@@ -48,7 +42,7 @@ def search_section(search: Search, *, seed: int = 0) -> Section:
             ),
             draw_search_history(search),
             *_importance(search, seed),
-            *_repeats(search),
+            *_noise(search),
         ),
     )
 
@@ -87,31 +81,14 @@ def _importance(search: Search, seed: int) -> list[Block]:
     return [*blocks, draw_importance(found)] if found else blocks
 
 
-def _repeats(search: Search) -> list[Block]:
-    if not (search.finished[keys.REPEAT] > 0).any():
-        reason = "Each point was trained with one seed; the option --seeds trains it with several."
-        return [Absent(title="Noise between seeds", reason=reason)]
-    blocks: list[Block] = [
-        Topic(
-            title="How much is noise?",
-            text="The same point trained with other seeds, set against other points.",
-        )
-    ]
-    found: list[Repeats] = []
-    for network in search.networks:
-        results = [
-            analyse_repeats(search.finished, network, objective) for objective in search.objectives
-        ]
-        blocks += [result for result in results if isinstance(result, Absent)]
-        split = [result for result in results if not isinstance(result, Absent)]
-        if split:
-            blocks.append(draw_repeats(split, search.networks))
-        found += split
-    for group in _by_objective(search, found):
-        blocks += [noise_table(group), repeated_points_table(group)]
-    return blocks
+def _noise(search: Search) -> tuple[Block, ...]:
+    blocks = noise_between_seeds(search.finished, search.networks, search.objectives)
+    if blocks:
+        return blocks
+    reason = "Each point was trained with one seed; the option --seeds trains it with several."
+    return (Absent(title="Noise between seeds", reason=reason),)
 
 
-def _by_objective(search: Search, found: Sequence[_Found]) -> list[list[_Found]]:
+def _by_objective(search: Search, found: Sequence[Recommendation]) -> list[list[Recommendation]]:
     groups = [[one for one in found if one.objective == aim] for aim in search.objectives]
     return [group for group in groups if group]

@@ -8,13 +8,17 @@ from analysis.figures.intervals import draw_intervals
 from analysis.figures.sensitivity import draw_sensitivity, draw_tie_ranges
 from analysis.figures.significance import draw_significance
 from analysis.findings import Findings
+from analysis.load import STATUS
 from analysis.report.contents import Block, Section, Terms, Topic
 from analysis.report.sections.ranking import NO_RANKING
+from analysis.report.sections.repeats import noise_between_seeds
 from analysis.report.sources import Sources
+from analysis.search import DISTANCE, OVERLAP
 from analysis.tables.agreement import agreement_table, region_agreement_table
 from analysis.tables.alternatives import alternatives_table
 from analysis.tables.bootstrap import bootstrap_table
 from analysis.tables.significance import significance_table
+from tune_knee import keys
 
 _ANCHOR: Final = "worth"
 _TITLE: Final = "What the ranking is worth"
@@ -40,8 +44,19 @@ def worth_section(sources: Sources) -> Section:
             ),
             draw_region_agreement(sources.findings),
             region_agreement_table(sources.findings),
+            *_noise(sources),
         ),
     )
+
+
+def _noise(sources: Sources) -> tuple[Block, ...]:
+    """For a grid; a search has it in a section of its own."""
+    if sources.search is not None:
+        return ()
+    trials = sources.study.trials
+    finished = trials[trials[STATUS].isin([keys.STATUS_TRAINED, keys.STATUS_TESTED])]
+    networks = tuple(dict.fromkeys(finished[keys.NETWORK]))
+    return noise_between_seeds(finished, networks, (OVERLAP, DISTANCE))
 
 
 def _chance(sources: Sources, findings: Findings) -> tuple[Block, ...]:
