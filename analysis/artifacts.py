@@ -78,7 +78,7 @@ def load_masks(study: Study, trial: str, chosen: pd.DataFrame) -> NDArray[np.uin
 
 
 def log_report(study: Study, folder: Path) -> None:
-    """Keep a report's files with the study's run, in place of an earlier report's."""
+    """Keep a report's files with the study's run; they replace those of an earlier one by name."""
     open_client(study.tracking_uri).log_artifacts(study.run_id, str(folder), _REPORT)
 
 
