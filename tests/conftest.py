@@ -2,11 +2,17 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 
 def pytest_configure() -> None:
-    """One thread each: small tensors gain nothing from more, and wait where cores are busy."""
+    """One thread each: small tensors gain nothing from more, and wait where cores are busy.
+
+    No deadlines: on a busy machine they fail tests that are right.
+    """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    settings.register_profile("no deadline", deadline=None)
+    settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

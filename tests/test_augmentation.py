@@ -171,7 +171,7 @@ def test_frames_must_be_square() -> None:
 
 @pytest.mark.parametrize("kind", [*GEOMETRIC, "all"])
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_labels_move_with_the_image(kind: str, seed: int) -> None:
     images, masks = squares(size=128)
     images[masks & 1 == 0] = 0
@@ -283,7 +283,7 @@ def neutral(frames: int, **changed: Tensor) -> Changes:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_opencv_and_torch_make_the_same_changes(seed: int) -> None:
     images, (_, masks) = smooth_frames(4, 128), squares(size=128)
     config = AugmentationConfig(probability=0.8, blur_sigma_share=0.02)

@@ -156,7 +156,7 @@ def test_dice_by_hand() -> None:
 
 
 @given(st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_dice_equals_segmentation_models_pytorch(seed: int) -> None:
     logits, targets = example(seed)
     targets[:, 1] = False
@@ -252,7 +252,7 @@ def test_signed_distance_of_a_mask_without_border_is_zero(value: bool) -> None:
 
 
 @given(hnp.arrays(np.bool_, (1, 2, 9, 7)))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_signed_distance_maps_equal_scipy(masks: NDArray[np.bool_]) -> None:
     for r, mask in enumerate(masks[0]):
         if mask.all() or not mask.any():
@@ -290,7 +290,7 @@ def value_of(loss: MixedLoss, logits: Tensor, targets: Tensor) -> float:
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.sampled_from(BOUNDARY_KINDS))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_total_is_linear_in_tau(a: float, b: float, kind: str) -> None:
     tau = (a, (1 - a) * b, (1 - a) * (1 - b))
     batch = example()
@@ -301,7 +301,7 @@ def test_total_is_linear_in_tau(a: float, b: float, kind: str) -> None:
 
 @pytest.mark.parametrize("weights_in", ["ce", "all"])
 @given(st.permutations(range(4)))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_order_of_regions_does_not_matter(weights_in: str, order: list[int]) -> None:
     logits, targets = example()
     fields: dict[str, Any] = {"weights_in": weights_in, "internal_weights": "balanced"}

@@ -101,13 +101,13 @@ def test_pathological_masks_equal_medpy(name: str) -> None:
         assert_equal_to_medpy(prediction, truth)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(mask_pairs())
 def test_random_masks_equal_medpy(pair: tuple[Mask, Mask]) -> None:
     assert_equal_to_medpy(*pair)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(mask_pairs(longest=40))
 def test_distances_equal_their_definition(pair: tuple[Mask, Mask]) -> None:
     result = region_metrics(*pair)
@@ -115,7 +115,7 @@ def test_distances_equal_their_definition(pair: tuple[Mask, Mask]) -> None:
     assert [result.hd95_px, result.assd_px] == pytest.approx(expected, abs=1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(mask_pairs())
 def test_laws(pair: tuple[Mask, Mask]) -> None:
     prediction, truth = pair

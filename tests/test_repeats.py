@@ -98,7 +98,7 @@ class TestSplit:
         assert (shares > 0.85).all()
         assert (shares < 1).all()
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(st.floats(-5, 5), st.floats(0.1, 5))
     def test_moving_and_stretching_moves_and_stretches(self, shift, factor):
         values = np.array([[0.1, 0.4], [0.6, 0.5], [0.9, 0.7]])

@@ -38,7 +38,7 @@ class TestSignedRankTest:
         assert_array_equal(statistic, expected.statistic)
         assert_allclose(p, expected.pvalue, rtol=1e-12)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(hnp.arrays(np.float64, st.integers(2, 8), elements=st.integers(-3, 4)))
     def test_with_ties_and_zeros_it_is_scipys_over_all_signs(self, differences):
         statistic, p = signed_rank_test(differences[:, None])
