@@ -11,8 +11,7 @@ from search_spaces.loader import load_grid
 from tune_knee import keys
 from tune_knee.config import BUDGETS, PREVIEW_BUDGET, LossWeights, TrialConfig
 from tune_knee.manifest import FILE_NAME, Manifest
-from tune_knee.search import KnownPoint
-from tune_knee.search_config import LogRange, SearchConfig, SearchSpace, TauRanges
+from tune_knee.search_config import KnownPoint, LogRange, SearchConfig, SearchSpace, TauRanges
 from tune_knee.search_plan import SearchPlan
 from tune_knee.training_config import OptimizerConfig
 

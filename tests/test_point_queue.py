@@ -6,8 +6,8 @@ import pytest
 from tune_knee import keys
 from tune_knee.config import PREVIEW_BUDGET, TrialConfig
 from tune_knee.point_queue import PointQueue, TrialEnd
-from tune_knee.search import KnownPoint, TauSearch, storage_in
-from tune_knee.search_config import SearchConfig, SearchSpace
+from tune_knee.search import TauSearch, storage_in
+from tune_knee.search_config import KnownPoint, SearchConfig, SearchSpace
 from tune_knee.trial_folder import FAILED, PRUNED, TRAINED
 
 OBJECTIVES = (keys.BEST_OVERLAP, keys.BEST_DISTANCE_PX)

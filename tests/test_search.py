@@ -12,8 +12,8 @@ from optuna.storages import InMemoryStorage
 
 from tune_knee import keys
 from tune_knee.config import PREVIEW_BUDGET, LossWeights, TrialConfig
-from tune_knee.search import KnownPoint, NothingNewError, TauSearch, storage_in
-from tune_knee.search_config import SAMPLERS, SearchConfig, SearchSpace, TauRanges
+from tune_knee.search import NothingNewError, TauSearch, storage_in
+from tune_knee.search_config import SAMPLERS, KnownPoint, SearchConfig, SearchSpace, TauRanges
 
 SPACE = SearchSpace(networks=("fcn_unet",))
 CE2 = TrialConfig(network="fcn_unet")

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from tune_knee import keys
 from tune_knee.config import Budget, TrialConfig
 from tune_knee.samplers import make_sampler
-from tune_knee.search_config import OBJECTIVES, SearchConfig, SearchSpace
+from tune_knee.search_config import OBJECTIVES, KnownPoint, SearchConfig, SearchSpace
 from tune_knee.search_coordinates import SearchCoordinates
 
 log = logging.getLogger(__name__)
@@ -41,14 +41,6 @@ _STATES: Final = {
 
 class NothingNewError(RuntimeError):
     """The search proposes nothing but points that are known."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnownPoint:
-    """A trial of another study, and its values of the objectives."""
-
-    trial: TrialConfig
-    values: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)

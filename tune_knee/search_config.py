@@ -1,5 +1,6 @@
-"""What a search looks through, and how: frozen dataclasses, checked when they are made."""
+"""What a search looks through, how, and from what it starts: checked frozen dataclasses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -175,3 +176,11 @@ class SearchConfig:
                 f"got trials={trials}; ask for more, or set startup_trials in the search"
             )
         return startup
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownPoint:
+    """A trial of another study, and its values of the objectives."""
+
+    trial: TrialConfig
+    values: Mapping[str, float]

@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 from tune_knee import keys
 from tune_knee.config import TrialConfig
-from tune_knee.search import KnownPoint
-from tune_knee.search_config import SearchConfig, SearchSpace
+from tune_knee.search_config import KnownPoint, SearchConfig, SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)

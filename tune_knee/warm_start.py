@@ -9,8 +9,7 @@ from analysis.load import STATUS, Study, load_study
 from tune_knee import keys
 from tune_knee.config import Budget, LossWeights, TrialConfig
 from tune_knee.manifest import FILE_NAME, Manifest
-from tune_knee.search import KnownPoint
-from tune_knee.search_config import OBJECTIVES
+from tune_knee.search_config import OBJECTIVES, KnownPoint
 from tune_knee.tracking_store import sqlite_uri
 
 
