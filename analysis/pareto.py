@@ -1,4 +1,4 @@
-"""Trials that no other beats in both objectives, and the area they dominate."""
+"""What no other beats in both of two things, and the area that a search's trials dominate."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -38,25 +38,35 @@ class ReferencePoint:
         return cls(overlap=float(overlap), distance_px=float(distance_px))
 
 
-def pareto_front(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials that no other dominates, by ascending distance; their index kept.
+def non_dominated(cost: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices of the points that no other dominates, by ascending cost, equals in their order.
 
-    One trial dominates another if it is at least as good in overlap (higher) and distance
-    (lower) and better in one of them. Equals in both stand side by side. A missing distance
-    (a region never found) is worse than every other; such trials come last. A trial without
-    an overlap is not on the front.
+    One point dominates another if it costs no more (lower is better), is worth no less (higher
+    is better), and is better in one of them. Equals in both stand side by side.
+
+    Args:
+        cost: of N points; infinity is worse than every other.
+        value: likewise, each a number.
+    """
+    order = np.lexsort((-value, cost))
+    worth = value[order]
+    most = np.maximum.accumulate(worth)
+    cheapest = cost[order][np.searchsorted(most, most)]  # with as much, the first has it
+    return np.asarray(order[(worth == most) & (cost[order] == cheapest)])
+
+
+def pareto_front(trials: pd.DataFrame) -> pd.DataFrame:
+    """The `non_dominated` trials in distance and overlap, by ascending distance; index kept.
+
+    A missing distance (a region never found) is worse than every other; such trials come last.
+    A trial without an overlap is not on the front.
 
     Args:
         trials: with ``best/overlap`` and ``best/distance_px``.
     """
     rated = trials.dropna(subset=[OVERLAP.key])
-    overlap, distance = _costs(rated)
-    better = (overlap[:, None] >= overlap) & (distance[:, None] <= distance)
-    strictly = (overlap[:, None] > overlap) | (distance[:, None] < distance)
-    front = rated.iloc[np.flatnonzero(~(better & strictly).any(axis=0))]
-    return front.sort_values(
-        [DISTANCE.key, OVERLAP.key], ascending=[True, False], kind="stable", na_position="last"
-    )
+    distance = rated[DISTANCE.key].fillna(np.inf)
+    return rated.iloc[non_dominated(distance.to_numpy(), rated[OVERLAP.key].to_numpy())]
 
 
 def hypervolume(trials: pd.DataFrame, reference: ReferencePoint) -> float:
@@ -77,8 +87,3 @@ def hypervolume(trials: pd.DataFrame, reference: ReferencePoint) -> float:
     front = pareto_front(inside).drop_duplicates([OVERLAP.key, DISTANCE.key])
     widths = np.diff(np.append(front[DISTANCE.key], reference.distance_px))
     return float((widths * (front[OVERLAP.key] - reference.overlap)).sum())
-
-
-def _costs(trials: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    distance = trials[DISTANCE.key].fillna(np.inf).to_numpy()
-    return trials[OVERLAP.key].to_numpy(), distance

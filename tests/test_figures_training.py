@@ -1,5 +1,3 @@
-from itertools import product
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +9,7 @@ from matplotlib.colors import to_hex
 
 from analysis.absent import Absent
 from analysis.figures.cost import COST, add_cost, amount, draw_cost
-from analysis.figures.cost_benefit import draw_cost_benefit, pareto_front
+from analysis.figures.cost_benefit import draw_cost_benefit
 from analysis.figures.figure import Figure
 from analysis.figures.learning_curves import draw_learning_curves, thin_history
 from analysis.figures.save import save_figure
@@ -272,25 +270,6 @@ class TestCost:
 
 
 class TestCostBenefit:
-    def test_front_by_hand(self):
-        cost = np.array([3.0, 1.0, 2.0, 2.0, 4.0])
-        value = np.array([0.9, 0.5, 0.7, 0.8, 0.9])
-        assert pareto_front(cost, value).tolist() == [1, 3, 0]
-
-    @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
-    def test_front_is_what_no_other_beats(self, points):
-        cost, value = np.array(points, dtype=float).T
-        front = pareto_front(cost, value)
-        kept = {points[number] for number in front}
-        beaten = {
-            one
-            for one, other in product(points, points)
-            if other[0] <= one[0] and other[1] >= one[1] and other != one
-        }
-        assert kept == set(points) - beaten
-        assert len(kept) == len(front)
-        assert (np.diff(cost[front]) > 0).all()
-
     @pytest.mark.parametrize("networks", [NETWORKS[:1], NETWORKS, LONG_NAMES])
     def test_readable(self, networks):
         trials = trained(networks)

@@ -1,10 +1,12 @@
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.pareto import ReferencePoint, hypervolume, pareto_front
+from analysis.pareto import ReferencePoint, hypervolume, non_dominated, pareto_front
 from analysis.search import DISTANCE, OVERLAP
 
 NAN = float("nan")
@@ -17,6 +19,37 @@ POINTS = st.lists(
 
 def table(points):
     return pd.DataFrame(points, columns=[OVERLAP.key, DISTANCE.key], dtype=float)
+
+
+class TestNonDominated:
+    def test_by_hand(self):
+        cost = np.array([3.0, 1.0, 2.0, 2.0, 4.0])
+        value = np.array([0.9, 0.5, 0.7, 0.8, 0.9])
+        assert non_dominated(cost, value).tolist() == [1, 3, 0]
+
+    def test_equals_stand_side_by_side(self):
+        cost, value = np.array([2.0, 1.0, 2.0, 3.0, np.inf]), np.array([0.9, 0.5, 0.9, 0.9, 0.9])
+        assert non_dominated(cost, value).tolist() == [1, 0, 2]
+
+    def test_infinite_costs_are_equals(self):
+        assert non_dominated(np.full(3, np.inf), np.array([0.5, 0.9, 0.9])).tolist() == [1, 2]
+
+    def test_of_nothing_is_nothing(self):
+        assert non_dominated(np.array([]), np.array([])).tolist() == []
+
+    @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
+    def test_is_what_no_other_beats(self, points):
+        cost, value = np.array(points, dtype=float).T
+        front = non_dominated(cost, value)
+        kept = {points[number] for number in front}
+        beaten = {
+            one
+            for one, other in product(points, points)
+            if other[0] <= one[0] and other[1] >= one[1] and other != one
+        }
+        assert kept == set(points) - beaten
+        assert len(front) == sum(points.count(point) for point in kept) == len(set(front))
+        assert (np.diff(cost[front]) >= 0).all()
 
 
 class TestFront:

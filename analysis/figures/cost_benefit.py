@@ -2,12 +2,10 @@
 
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from analysis.absent import Absent
 from analysis.figures.cost import COST, add_cost, amount
@@ -23,6 +21,7 @@ from analysis.figures.style import (
 )
 from analysis.figures.trial_rows import trial_colours, trial_markers
 from analysis.load import LABEL
+from analysis.pareto import non_dominated
 from tune_knee import keys
 
 _TITLE: Final = "Overlap against cost"
@@ -43,8 +42,7 @@ def draw_cost_benefit(trials: pd.DataFrame, tests: pd.DataFrame) -> Figure | Abs
     tested = spent.merge(overlap, left_on=keys.TRIAL, right_index=True)
     if tested.empty:
         return Absent(title=_TITLE, reason="No tested trial has reported its time.")
-    order = pareto_front(tested[COST].to_numpy(), tested[keys.OVERLAP].to_numpy())
-    front = tested.iloc[order]
+    front = tested.iloc[non_dominated(tested[COST].to_numpy(), tested[keys.OVERLAP].to_numpy())]
     named = front.tail(_NAMED)
     with style():
         figure = new_figure(3.4 + 0.17 * len(named))
@@ -66,16 +64,6 @@ def draw_cost_benefit(trials: pd.DataFrame, tests: pd.DataFrame) -> Figure | Abs
         alt=f"Test overlap of {len(tested)} trials against their cost, {len(front)} on the front.",
         drawing=figure,
     )
-
-
-def pareto_front(cost: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Indices, by ascending cost, of those with more value than all that cost no more.
-
-    Of equals in both the first counts.
-    """
-    order = np.lexsort((-value, cost))
-    best_before = np.maximum.accumulate(np.concatenate([[-np.inf], value[order][:-1]]))
-    return np.asarray(order[value[order] > best_before])
 
 
 def _draw_trials(axes: Axes, tested: pd.DataFrame, trials: pd.DataFrame) -> None:
