@@ -1,6 +1,6 @@
 """What a search and its grid reach in both objectives, and the trials that no other beats."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,14 @@ from analysis.figures.figure import Figure
 from analysis.figures.legend import add_legend
 from analysis.figures.log_scale import set_log_scale
 from analysis.figures.numbering import number_points
-from analysis.figures.style import FAINT_INK, INK, PAPER, network_colours, new_figure, style
+from analysis.figures.search_points import draw_points, network_handles, point_look
+from analysis.figures.style import FAINT_INK, INK, network_colours, new_figure, style
 from analysis.pareto import ReferencePoint, hypervolume, pareto_front
 from analysis.search import DISTANCE, KNOWN, OVERLAP, TAU, Search, ratio_text
 from tune_knee import keys
 
 _TITLE: Final = "Pareto front"
 _NAMED: Final = 12
-_NETWORKS: Final = 12
 _SPAN_OF_LOG: Final = 20
 _NEAR: Final = 0.3  # share of the trials, by either objective, that the close view holds
 _MARGIN: Final = 0.1
@@ -39,7 +39,7 @@ def draw_pareto(search: Search) -> Figure | Absent:
         figure = new_figure(2.9 + 0.16 * len(named))
         whole, close = figure.subplots(1, 2)
         for axes in (whole, close):
-            _draw_trials(axes, measured, search)
+            draw_points(axes, measured, DISTANCE.key, OVERLAP.key, search.networks)
             _draw_front(axes, pareto_front(measured[measured[KNOWN]]), color=FAINT_INK, dashes=True)
             _draw_front(axes, drawn, color=INK, dashes=False)
             axes.set_xlabel("distance, px (lower is better)")
@@ -60,26 +60,6 @@ def draw_pareto(search: Search) -> Figure | Absent:
         "Pareto front.",
         drawing=figure,
     )
-
-
-def _look(colour: str, known: bool) -> dict[str, Any]:
-    return {
-        "linestyle": "none",
-        "marker": "o",
-        "markersize": 5,
-        "markerfacecolor": "none" if known else colour,
-        "markeredgecolor": colour if known else PAPER,
-        "markeredgewidth": 1.1 if known else 0.4,
-    }
-
-
-def _draw_trials(axes: Axes, measured: pd.DataFrame, search: Search) -> None:
-    colours = network_colours(search.networks)
-    for network in search.networks:
-        for known in (False, True):
-            rows = measured[(measured[keys.NETWORK] == network) & (measured[KNOWN] == known)]
-            look = _look(colours[network], known)
-            axes.plot(rows[DISTANCE.key], rows[OVERLAP.key], **look)
 
 
 def _draw_front(axes: Axes, front: pd.DataFrame, *, color: str, dashes: bool) -> None:
@@ -114,7 +94,7 @@ def _name_front(figure: Drawing, named: pd.DataFrame, search: Search) -> None:
             [],
             label=f"{number + 1}  {network} {ratio_text(tau)}: {OVERLAP.text(overlap)}, "
             f"{DISTANCE.text(distance)}" + ", of the grid" * known,
-            **_look(colours[network], known),
+            **point_look(colours[network], known=known),
         )
         for number, (network, *tau, overlap, distance, known) in enumerate(
             named[columns].itertuples(index=False)
@@ -124,17 +104,11 @@ def _name_front(figure: Drawing, named: pd.DataFrame, search: Search) -> None:
 
 
 def _explain(figure: Drawing, measured: pd.DataFrame, search: Search) -> None:
-    colours = network_colours(search.networks)
-    handles = []
-    if len(search.networks) > 1:
-        handles += [
-            Line2D([], [], label=name, **_look(colours[name], False))
-            for name in search.networks[:_NETWORKS]
-        ]
+    handles = network_handles(search.networks) if len(search.networks) > 1 else []
     if measured[KNOWN].any():
         handles += [
-            Line2D([], [], label="trial of the search", **_look(FAINT_INK, False)),
-            Line2D([], [], label="trial of the grid", **_look(FAINT_INK, True)),
+            Line2D([], [], label="trial of the search", **point_look(FAINT_INK, known=False)),
+            Line2D([], [], label="trial of the grid", **point_look(FAINT_INK, known=True)),
             Line2D([], [], color=INK, linewidth=0.9, label="front"),
             Line2D([], [], color=FAINT_INK, linewidth=0.9, linestyle="--", label="grid's front"),
         ]

@@ -14,14 +14,14 @@ from analysis.absent import Absent
 from analysis.figures.figure import Figure
 from analysis.figures.legend import add_legend
 from analysis.figures.log_scale import set_log_scale
-from analysis.figures.style import FAINT_INK, GRID, INK, PAPER, network_colours, new_figure, style
+from analysis.figures.search_points import draw_points, network_handles, point_look
+from analysis.figures.style import FAINT_INK, GRID, INK, new_figure, style
 from analysis.pareto import ReferencePoint, hypervolume, pareto_front
 from analysis.search import DISTANCE, KNOWN, OVERLAP, Objective, Search
 from tune_knee import keys
 
 _TITLE: Final = "How the search went"
 _NUMBER: Final = "number"
-_NETWORKS: Final = 12
 _SPAN_OF_LOG: Final = 20
 _PRUNED: Final[dict[str, Any]] = {
     "linestyle": "none",
@@ -102,12 +102,8 @@ def _draw_objective(
     pruned: pd.DataFrame,
     search: Search,
 ) -> None:
-    colours = network_colours(search.networks)
     values = finished[objective.key]
-    for network in search.networks:
-        for known in (False, True):
-            rows = finished[(finished[keys.NETWORK] == network) & (finished[KNOWN] == known)]
-            axes.plot(rows[_NUMBER], rows[objective.key], **_look(colours[network], known))
+    draw_points(axes, finished, _NUMBER, objective.key, search.networks)
     axes.plot(pruned[_NUMBER], pruned[objective.key], zorder=1.8, **_PRUNED)
     best = values.cummax() if objective.higher_is_better else values.cummin()
     axes.step(finished[_NUMBER], best.ffill(), where="post", color=INK, linewidth=1.1, zorder=2.5)
@@ -128,25 +124,12 @@ def _draw_objective(
     axes.set_ylabel(objective.unit.strip() or "overlap")
 
 
-def _look(colour: str, known: bool) -> dict[str, Any]:
-    return {
-        "linestyle": "none",
-        "marker": "o",
-        "markersize": 4.5,
-        "markerfacecolor": "none" if known else colour,
-        "markeredgecolor": colour if known else PAPER,
-        "markeredgewidth": 1.0 if known else 0.4,
-    }
-
-
 def _explain(figure: Drawing, search: Search, *, shaded: bool, pruned: bool) -> None:
-    colours = network_colours(search.networks)
-    handles = [
-        Line2D([], [], label=network, **_look(colours[network], False))
-        for network in search.networks[:_NETWORKS]
-    ]
+    handles = network_handles(search.networks)
     if shaded:
-        handles.append(Line2D([], [], label="trial of the grid", **_look(FAINT_INK, True)))
+        handles.append(
+            Line2D([], [], label="trial of the grid", **point_look(FAINT_INK, known=True))
+        )
     if pruned:
         handles.append(Line2D([], [], label="pruned", **_PRUNED))
     handles.append(Line2D([], [], color=INK, linewidth=1.1, label="best so far"))
