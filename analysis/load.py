@@ -61,6 +61,9 @@ class Study:
         search: how a search looked and where, by the fields of its configuration; None of a
             grid's study.
         warm_start: address and id of the study that a search started from; None without.
+        refines: the search whose points these are (``search``: address and id), how many
+            (``top``), the study they are ranked with (``grid``: the same, or empty) and trials
+            that were trained there (``taken``: ids); None if it refines none.
         trials: a row per trial, in the order they started: trial, run_id, label, status
             (`keys.STATUS_TESTED` where it is done), the parameters by their names
             (learning_rate NaN where it is the budget's), stop_reason, failure, cpus and gpus
@@ -84,6 +87,7 @@ class Study:
     hardest_region: str
     search: Mapping[str, Any] | None = None
     warm_start: tuple[str, str] | None = None
+    refines: Mapping[str, Any] | None = None
     trials: pd.DataFrame
     tests: pd.DataFrame
 
@@ -132,6 +136,7 @@ def load_study(tracking_uri: str, study: str) -> Study:
         hardest_region=_defining(parent, keys.HARDEST_REGION),
         search=json.loads(parent.data.params.get(keys.SEARCH, "null")),
         warm_start=_pair(json.loads(parent.data.params.get(keys.WARM_START, "null"))),
+        refines=json.loads(parent.data.params.get(keys.REFINES, "null")),
         trials=pd.DataFrame([_trial_row(run) for run in runs]).astype({keys.EXPERIMENT: "Int64"}),
         tests=pd.DataFrame([_test_row(run, region) for run in tested for region in regions]).astype(
             {keys.MISSED_FRAMES: int}

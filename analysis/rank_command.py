@@ -23,6 +23,7 @@ from analysis.score_table import region_scores, score_table
 from tune_knee import keys
 
 _MODEL: Final = "model"
+_REFINED: Final = "refined"
 _WHAT: Final = "Rank models by the paper's score: a file of yours, or a study in MLflow."
 _MORE: Final = """\
 The score: in each region, N points for the best of N models down to 1 for the
@@ -106,12 +107,16 @@ def _rank_file(arguments: argparse.Namespace, console: Console) -> None:
 
 def _rank_study(arguments: argparse.Namespace, console: Console) -> None:
     # MLflow takes seconds to import, which a file need not wait for.
+    from analysis.beside_grid import beside_grid
     from analysis.console import ranking_table
     from analysis.load import LABEL, load_study
 
-    study = load_study(arguments.tracking_uri, arguments.study)
+    field = beside_grid(load_study(arguments.tracking_uri, arguments.study))
+    study = field.study
     scores = score_trials(study.tests, ties=arguments.ties)
     models = study.trials[[keys.TRIAL, LABEL]].rename(columns={LABEL: _MODEL})
+    if field.refined:
+        models[_REFINED] = models[keys.TRIAL].isin(field.refined)
     if arguments.csv is not None:
         write_csv(_wide(scores, models), arguments.csv)
     if arguments.json:
@@ -121,12 +126,15 @@ def _rank_study(arguments: argparse.Namespace, console: Console) -> None:
             "study_id": study.study_id,
             "budget": study.budget.name,
             "ties": arguments.ties,
+            "notes": field.notes,
             "unscored": tested[~tested[keys.TRIAL].isin(scores[keys.TRIAL])],
             **_long(scores, models.set_index(keys.TRIAL, drop=False)),
         }
         print_json(console, content)
         return
-    console.print(ranking_table(study, ties=arguments.ties))
+    console.print(
+        ranking_table(study, ties=arguments.ties, refined=field.refined, notes=field.notes)
+    )
 
 
 def _long(scores: pd.DataFrame, models: pd.DataFrame) -> dict[str, Any]:
@@ -145,11 +153,12 @@ def _long(scores: pd.DataFrame, models: pd.DataFrame) -> dict[str, Any]:
 
 
 def _wide(scores: pd.DataFrame, models: pd.DataFrame) -> pd.DataFrame:
-    """The table as shown: rank, trial, model, a column per region, score."""
+    """The table as shown: rank, the columns of `models`, a column per region, score."""
     points = region_scores(scores)
     ranked = rank_trials(scores).merge(models, on=keys.TRIAL).join(points, on=keys.TRIAL)
     regions = points.columns.tolist()
-    return ranked[[RANK, keys.TRIAL, _MODEL, *regions, keys.SCORE]]
+    named = models.columns.tolist()
+    return ranked[[RANK, *named, *regions, keys.SCORE]]
 
 
 def _notes(table: MetricTable, ties: str) -> str:

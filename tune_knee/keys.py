@@ -39,6 +39,7 @@ PLANNED: Final = "trials"  # how many trials the whole study has
 HARDEST_REGION: Final = "hardest_region"  # that of the third stopping criterion
 SEARCH: Final = "search"  # of a search: sampler, objectives and space as JSON
 WARM_START: Final = "warm_start"  # address and id of the study that it started from, as JSON
+REFINES: Final = "refines"  # of a refinement: search, how many points, grid, as JSON
 
 # One report: what a trial says after every validation interval.
 STEP: Final = "step"
