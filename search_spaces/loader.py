@@ -22,6 +22,7 @@ from tune_knee.config import LOSS_TERMS, PAPER_BUDGET, LossWeights, TrialConfig
 
 _SUFFIXES = (".yaml", ".yml")
 
+_Space = TypeVar("_Space", Grid, Search)
 _File = TypeVar("_File", GridFile, SearchFile)
 _Placed = tuple[str, TrialConfig]  # a trial, and what asks for it
 
@@ -50,13 +51,7 @@ def load_grid(name_or_path: str) -> Grid:
     Raises:
         ValueError: as there, and if it is a search.
     """
-    found = load_space(name_or_path)
-    if isinstance(found, Search):
-        raise ValueError(
-            f"{name_or_path} must be a grid, got a search, whose trials follow from one another; "
-            "say how many with --trials"
-        )
-    return found
+    return _load_kind(name_or_path, Grid)
 
 
 def load_search(name_or_path: str) -> Search:
@@ -65,13 +60,19 @@ def load_search(name_or_path: str) -> Search:
     Raises:
         ValueError: as there, and if it is a grid.
     """
+    return _load_kind(name_or_path, Search)
+
+
+def _load_kind(name_or_path: str, kind: type[_Space]) -> _Space:
     found = load_space(name_or_path)
-    if isinstance(found, Grid):
-        raise ValueError(
-            f"{name_or_path} must be a search, got a grid of {len(found.trials)} trials; "
-            "leave --trials out"
-        )
-    return found
+    if isinstance(found, kind):
+        return found
+    mismatch = (
+        f"search, got a grid of {len(found.trials)} trials; leave --trials out"
+        if isinstance(found, Grid)
+        else "grid, got a search, whose trials follow from one another; say how many with --trials"
+    )
+    raise ValueError(f"{name_or_path} must be a {mismatch}")
 
 
 def _find(name_or_path: str, folder: Path) -> Traversable:
