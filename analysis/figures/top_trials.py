@@ -13,9 +13,8 @@ from matplotlib.ticker import MaxNLocator
 from analysis.absent import Absent
 from analysis.figures.figure import Figure
 from analysis.figures.lettering import fold
+from analysis.figures.metric_means import draw_metrics
 from analysis.figures.style import (
-    FAINT_INK,
-    INK,
     PAPER,
     new_figure,
     region_colours,
@@ -24,7 +23,7 @@ from analysis.figures.style import (
 )
 from analysis.figures.trial_rows import name_rows
 from analysis.ranking import rank_trials
-from analysis.tables.metric_columns import METRIC_TITLES, spread_of
+from analysis.tables.metric_columns import spread_of
 from tune_knee import keys
 
 TOP: Final = 10
@@ -53,22 +52,17 @@ def draw_top_trials(
         trials: all of the study's, for colours and markers.
         regions: of the study, in its order.
     """
-    if scores.empty:
-        return Absent(title=_TITLE, reason=_NONE)
-    ranked = rank_trials(scores)
-    best = str(ranked[keys.TRIAL].iloc[0])
-    shown = ranked.head(TOP)
-    colours = region_colours(regions)
-    spread = _spread(frames, best, regions)
-    drawing = _draw(scores, shown, spread, labels, trials, colours)
-    return Figure(
+    return _draw_first(
+        scores,
+        frames,
+        labels,
+        trials,
+        region_colours(regions),
+        most=TOP,
         name="figure_4_top_trials",
         title=_TITLE,
-        caption=_caption(scores, ranked, shown, labels, regions)
-        + f" Right: mean ± SD over the test frames of {labels[best]}, each region in its colour, "
-        f"cut off at 0 and 1.{_lowest(spread)}{_missed(spread)}",
-        alt=f"Scores of the best {len(shown)} trials, and six metrics of the best by region.",
-        drawing=drawing,
+        place="",
+        which="each region in its colour",
     )
 
 
@@ -90,25 +84,51 @@ def draw_top_of_region(
         regions: of the study, in its order.
         region: the region.
     """
-    of_region = scores[scores[keys.REGION] == region]
-    if of_region.empty:
-        return Absent(title=_TITLE_OF_REGION, reason=_NONE)
-    ranked = rank_trials(of_region)
-    best = str(ranked[keys.TRIAL].iloc[0])
-    shown = ranked.head(TOP_OF_REGION)
-    spread = _spread(frames, best, [region])
-    colours = {region: region_colours(regions)[region]}
-    return Figure(
+    place = f" on the {region_title(region).lower()}"
+    return _draw_first(
+        scores[scores[keys.REGION] == region],
+        frames,
+        labels,
+        trials,
+        {region: region_colours(regions)[region]},
+        most=TOP_OF_REGION,
         name="figure_6_hardest_region",
         title=_TITLE_OF_REGION,
-        caption=_caption(of_region, ranked, shown, labels, [region])
-        + f" Right: mean ± SD over the test frames of {labels[best]}, the trial that is best on "
-        f"the {region_title(region).lower()}, cut off at 0 and 1.{_missed(spread)}",
-        alt=(
-            f"Scores of the best {len(shown)} trials on the {region_title(region).lower()}, and "
-            "six metrics of the best."
-        ),
-        drawing=_draw(of_region, shown, spread, labels, trials, colours),
+        place=place,
+        which=f"the trial that is best{place}",
+    )
+
+
+def _draw_first(
+    scores: pd.DataFrame,
+    frames: pd.DataFrame,
+    labels: Mapping[str, str],
+    trials: pd.DataFrame,
+    colours: Mapping[str, str],
+    *,
+    most: int,
+    name: str,
+    title: str,
+    place: str,
+    which: str,
+) -> Figure | Absent:
+    """The first trials by the scores of the regions that have a colour, and the best's metrics."""
+    if scores.empty:
+        return Absent(title=title, reason=_NONE)
+    ranked = rank_trials(scores)
+    best, shown = str(ranked[keys.TRIAL].iloc[0]), ranked.head(most)
+    spread = _spread(frames, best, list(colours))
+    several = len(colours) > 1
+    return Figure(
+        name=name,
+        title=title,
+        caption=_caption(scores, ranked, shown, labels, several=several)
+        + f" Right: mean ± SD over the test frames of {labels[best]}, {which}, cut off at 0 and "
+        f"1.{_lowest(spread) if several else ''}{_missed(spread)}",
+        alt=f"Scores of the best {len(shown)} trials{place}, and six metrics of the best"
+        + " by region" * several
+        + ".",
+        drawing=_draw(scores, shown, spread, labels, trials, colours),
     )
 
 
@@ -131,14 +151,7 @@ def _draw(
         name_rows(bars, shown[keys.TRIAL].tolist(), words, trials)
         bars.grid(visible=False, axis="y")
         overlap, distance = (drawing.add_subplot(grid[row, 1]) for row in (0, 1))
-        overlap.set_title("Overlap of the best trial")
-        overlap.set_ylabel("higher is better")
-        _draw_metrics(overlap, spread, keys.OVERLAP_METRICS, colours, 3)
-        overlap.set_ylim(_lowest_shown(spread), 1.02)
-        distance.set_title("Distance of the best trial (px)")
-        distance.set_ylabel("lower is better")
-        _draw_metrics(distance, spread, keys.DISTANCE_METRICS, colours, 2)
-        distance.set_ylim(bottom=0)
+        draw_metrics(overlap, distance, spread, colours)
         handles = [
             Patch(facecolor=colour, label=region_title(region))
             for region, colour in colours.items()
@@ -178,52 +191,6 @@ def _draw_scores(
     axes.set_xlabel(f"score, at most {most:,}")
 
 
-def _draw_metrics(
-    axes: Axes,
-    spread: pd.DataFrame,
-    metrics: Sequence[str],
-    colours: Mapping[str, str],
-    decimals: int,
-) -> None:
-    places = np.arange(len(metrics))
-    step = 0.7 / len(colours)
-    for number, (region, colour) in enumerate(colours.items()):
-        row = spread.loc[region]
-        means = row[list(metrics)].to_numpy(dtype=float)
-        x = places + (number - (len(colours) - 1) / 2) * step
-        axes.errorbar(
-            x,
-            means,
-            yerr=np.nan_to_num(row[[f"{metric}_sd" for metric in metrics]].to_numpy(dtype=float)),
-            fmt="o",
-            color=colour,
-            markersize=4.5,
-            markeredgecolor=INK,
-            markeredgewidth=0.5,
-            ecolor=FAINT_INK,
-            elinewidth=1,
-        )
-        if len(colours) == 1:
-            for place, mean in zip(x, means, strict=True):
-                if not np.isnan(mean):
-                    axes.annotate(
-                        f"{mean:.{decimals}f}",
-                        (place, mean),
-                        xytext=(5, 0),
-                        textcoords="offset points",
-                        size=7,
-                        va="center_baseline",
-                    )
-    axes.set_xticks(places, [METRIC_TITLES[metric].partition(" ")[0] for metric in metrics])
-    axes.set_xlim(-0.55, len(metrics) - (0.45 if len(colours) > 1 else 0.3))
-    axes.tick_params(axis="x", length=0)
-    axes.grid(visible=False, axis="x")
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    if spread[list(metrics)].isna().all(axis=None):
-        axes.set_yticks([])
-        axes.text(0.5, 0.5, "none: never found", ha="center", transform=axes.transAxes)
-
-
 def _lines(label: str) -> str:
     network, _, mix = label.partition(" ")
     return f"{fold(network, _LETTERS)}\n{fold(mix, _LETTERS)}"
@@ -234,20 +201,16 @@ def _spread(frames: pd.DataFrame, trial: str, regions: Sequence[str]) -> pd.Data
     return spread_of(of_trial, [keys.REGION]).set_index(keys.REGION).loc[list(regions)]
 
 
-def _lowest_shown(spread: pd.DataFrame) -> float:
-    ends = [spread[name] - spread[f"{name}_sd"].fillna(0) for name in keys.OVERLAP_METRICS]
-    return float(np.clip(min(end.min() for end in ends) - 0.02, -0.03, 0.9))
-
-
 def _caption(
     scores: pd.DataFrame,
     ranked: pd.DataFrame,
     shown: pd.DataFrame,
     labels: Mapping[str, str],
-    regions: Sequence[str],
+    *,
+    several: bool,
 ) -> str:
     best, total = ranked[keys.TRIAL].iloc[0], ranked[keys.SCORE].iloc[0]
-    parts = "; a part of a bar is what a region adds" if len(regions) > 1 else ""
+    parts = "; a part of a bar is what a region adds" if several else ""
     if len(ranked) == 1:
         return f"Left: score of the one scored trial{parts}."
     second, behind = ranked[keys.TRIAL].iloc[1], total - ranked[keys.SCORE].iloc[1]
