@@ -1,13 +1,16 @@
 """A refinement's trials beside those of a grid, to be ranked together."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
 
 import pandas as pd
 
 from analysis.load import Study, load_study
 from tune_knee import keys
 from tune_knee.config import Budget
+
+_LISTED: Final = 3  # fields of a budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +74,24 @@ def _differences(
         yield f"its data is {study.fingerprint}, not {fingerprint}"
     if study.regions != regions:
         yield f"its regions are {', '.join(study.regions)}, not {', '.join(regions)}"
-    theirs, own = asdict(study.budget), asdict(budget)
+    theirs, own = _flat(asdict(study.budget)), _flat(asdict(budget))
     changed = [name for name in own if name != "name" and theirs[name] != own[name]]
     if changed:
-        listed = ", ".join(f"{name} {theirs[name]} (not {own[name]})" for name in changed)
-        yield f"its budget {study.budget.name} has {listed}"
+        listed = [f"{name} {theirs[name]} (not {own[name]})" for name in changed[:_LISTED]]
+        if len(changed) > _LISTED:
+            listed.append(f"and {len(changed) - _LISTED} other differences")
+        yield f"its budget {study.budget.name} has {', '.join(listed)}"
+
+
+def _flat(fields: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Fields within fields by their names joined by dots."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{above}{name}.")
+        else:
+            found[above + name] = value
+    return found
 
 
 def _comparable(study: Study, address: Collection[str], what: str) -> tuple[Study | None, str]:

@@ -41,10 +41,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("named_by", ["folder", "name", "id"])
-def test_what_was_trained_is_known_as_it_was(out, named_by, tmp_path):
+def test_what_was_trained_is_known_as_it_was(out, named_by):
     study = {"folder": str(out), "name": "knees", "id": "s1"}[named_by]
     uri = None if named_by == "folder" else sqlite_uri(out)
-    warm = load_warm_start(study, uri, tmp_path)
+    warm = load_warm_start(study, uri)
     assert warm.study.study_id == "s1"
     expected = [replace(TRIALS[each], experiment=None) for each in ("t1", "t2", "t3")]
     assert [point.trial for point in warm.points] == expected
@@ -54,14 +54,18 @@ def test_what_was_trained_is_known_as_it_was(out, named_by, tmp_path):
     assert distances == pytest.approx([1, 2, math.nan], nan_ok=True)
 
 
-def test_an_unknown_study_is_an_error(tmp_path):
+def test_an_unknown_study_is_an_error(out, tmp_path):
+    with pytest.raises(ValueError, match=r"must be named by its folder.* got study=knees"):
+        load_warm_start("knees", None)
     with pytest.raises(ValueError, match="must name an existing store"):
-        load_warm_start("knees", None, tmp_path)
+        load_warm_start("knees", sqlite_uri(tmp_path))
+    with pytest.raises(ValueError, match=r"study must be one of those in .* got study=hips"):
+        load_warm_start("hips", sqlite_uri(out))
 
 
 @pytest.fixture
-def warm(out, tmp_path) -> WarmStart:
-    return load_warm_start(str(out), None, tmp_path)
+def warm(out) -> WarmStart:
+    return load_warm_start(str(out), None)
 
 
 def test_the_same_data_regions_and_training_fit_whatever_the_budgets_name(warm):

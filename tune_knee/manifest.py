@@ -10,6 +10,7 @@ from typing import Final, Literal, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tune_knee.config import Budget, TrialConfig, trial_id
+from tune_knee.refinement_plan import RefinementPlan
 from tune_knee.search_plan import SearchPlan
 
 FILE_NAME: Final = "study.json"
@@ -25,6 +26,7 @@ class Manifest:
         grid: the search space's name.
         trials: what is trained; none of a search, which finds its own.
         search: what a search needs; None of a grid.
+        refines: whose points these trials are; None if they are no search's.
         budget: how much is spent on each.
         data: the data set's folder.
         fingerprint: the data's identity.
@@ -36,6 +38,7 @@ class Manifest:
     grid: str
     trials: tuple[TrialConfig, ...]
     search: SearchPlan | None = None
+    refines: RefinementPlan | None = None
     budget: Budget
     data: Path
     fingerprint: str

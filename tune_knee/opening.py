@@ -92,7 +92,7 @@ def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
         )
     warm = None
     if arguments.warm_start is not None:
-        warm = load_warm_start(arguments.warm_start, arguments.tracking_uri, out)
+        warm = load_warm_start(arguments.warm_start, arguments.tracking_uri)
     out.mkdir(parents=True, exist_ok=True)
     data = (arguments.data or out / "data").resolve()
     if arguments.data is None and not data.exists():

@@ -1,6 +1,7 @@
-"""What a finished study knows, for a search to start from."""
+"""What a finished study knows, for another to start from."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from tune_knee import keys
 from tune_knee.config import Budget, LossWeights, TrialConfig
 from tune_knee.manifest import FILE_NAME, Manifest
 from tune_knee.search_config import OBJECTIVES, KnownPoint
-from tune_knee.tracking_store import sqlite_uri
 
 
 @dataclass(frozen=True)
@@ -40,34 +40,51 @@ class WarmStart:
                 )
 
 
-def load_warm_start(study: str, tracking_uri: str | None, out: Path) -> WarmStart:
+def find_study(study: str, tracking_uri: str | None) -> Study:
     """Read a study by its folder, or by its name or id in a store.
 
     Args:
         study: what was asked for.
-        tracking_uri: the store; None is the one in `out`.
-        out: the new study's folder.
+        tracking_uri: the store; without one, a folder alone can be found.
 
     Raises:
         ValueError: if there is no such study, or none of its trials is tested.
     """
     if (Path(study) / FILE_NAME).is_file():
         manifest = Manifest.read(Path(study))
-        found = load_study(manifest.tracking_uri, manifest.study_id)
-    else:
-        found = load_study(tracking_uri or sqlite_uri(out), study)
+        return load_study(manifest.tracking_uri, manifest.study_id)
+    if tracking_uri is None:
+        raise ValueError(
+            f"a study must be named by its folder, which holds {FILE_NAME}, or by its name or "
+            f"id together with --tracking-uri, got study={study}"
+        )
+    return load_study(tracking_uri, study)
+
+
+def load_warm_start(study: str, tracking_uri: str | None) -> WarmStart:
+    """Read what a study knows; see `find_study`.
+
+    Raises:
+        ValueError: if there is no such study, or none of its trials is tested.
+    """
+    found = find_study(study, tracking_uri)
     done = found.trials[found.trials[STATUS].isin([keys.STATUS_TRAINED, keys.STATUS_TESTED])]
-    return WarmStart(found, tuple(_point(row) for row in done.to_dict("records")))
+    points = [
+        KnownPoint(trial=known_trial(row), values={name: row[name] for name in OBJECTIVES})
+        for row in done.to_dict("records")
+    ]
+    return WarmStart(found, tuple(points))
 
 
-def _point(row: dict[Any, Any]) -> KnownPoint:
+def known_trial(row: Mapping[Any, Any]) -> TrialConfig:
+    """What was trained, without the experiment's number, from a row of `Study.trials`."""
     tau = LossWeights(ce=row[keys.TAU_CE], dice=row[keys.TAU_DICE], boundary=row[keys.TAU_BOUNDARY])
     internal = row[keys.INTERNAL_WEIGHTS]
     if internal != "balanced":
         background, foreground = internal.split(":")
         internal = (float(background), float(foreground))
     rate = row[keys.LEARNING_RATE]
-    trial = TrialConfig(
+    return TrialConfig(
         network=row[keys.NETWORK],
         loss=row[keys.LOSS],
         tau=tau,
@@ -78,4 +95,3 @@ def _point(row: dict[Any, Any]) -> KnownPoint:
         learning_rate=None if math.isnan(rate) else rate,
         repeat=row[keys.REPEAT],
     )
-    return KnownPoint(trial=trial, values={name: row[name] for name in OBJECTIVES})
