@@ -103,28 +103,15 @@ def load_study(tracking_uri: str, study: str) -> Study:
         ValueError: if there is no such store or study, it does not answer, several have the
             name, or none of its trials is tested yet.
     """
-    try:
-        client = open_client(tracking_uri)
-        parent = _find_parent(client, tracking_uri, study)
-    except (MlflowException, SQLAlchemyError) as error:
-        raise ValueError(
-            f"tracking_uri must name a store or server that answers, got tracking_uri="
-            f"{tracking_uri}: {str(error).splitlines()[0]}"
-        ) from error
+    client, parent = _find_study(tracking_uri, study)
     tags = parent.data.tags
-    study_id, regions = tags[keys.TAG_STUDY_ID], tuple(tags[keys.TAG_REGIONS].split(","))
-    where = f"tags.`{keys.TAG_STUDY_ID}` = '{study_id}' AND {_is(keys.KIND_TRIAL)}"
-    runs = _search(client, [parent.info.experiment_id], where)
+    regions = tuple(tags[keys.TAG_REGIONS].split(","))
+    runs = _trials_of(client, parent, study)
     tested = [run for run in runs if run.data.tags[keys.TAG_STATUS] == keys.STATUS_TESTED]
-    if not tested:
-        raise ValueError(
-            f"at least one trial must be tested, got {len(runs)} trials, none tested, in "
-            f"study={study}; wait for the first, or resume the study"
-        )
     return Study(
         tracking_uri=tracking_uri,
         name=tags[keys.TAG_STUDY],
-        study_id=study_id,
+        study_id=tags[keys.TAG_STUDY_ID],
         run_id=parent.info.run_id,
         started=_when(parent),
         budget=TypeAdapter(Budget).validate_json(_defining(parent, keys.BUDGET)),
@@ -160,6 +147,18 @@ def open_client(tracking_uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri)
 
 
+def _find_study(tracking_uri: str, study: str) -> tuple[MlflowClient, Run]:
+    """A client of the store, and the study's run in it."""
+    try:
+        client = open_client(tracking_uri)
+        return client, _find_parent(client, tracking_uri, study)
+    except (MlflowException, SQLAlchemyError) as error:
+        raise ValueError(
+            f"tracking_uri must name a store or server that answers, got tracking_uri="
+            f"{tracking_uri}: {str(error).splitlines()[0]}"
+        ) from error
+
+
 def _find_parent(client: MlflowClient, tracking_uri: str, study: str) -> Run:
     experiments: list[str] = [
         experiment.experiment_id
@@ -185,6 +184,19 @@ def _find_parent(client: MlflowClient, tracking_uri: str, study: str) -> Run:
             f"name one by its id: {ids} (UTC)"
         )
     return found[0]
+
+
+def _trials_of(client: MlflowClient, parent: Run, study: str) -> list[Run]:
+    """Runs of the study's trials, of which one at least is tested, as they started."""
+    study_id = parent.data.tags[keys.TAG_STUDY_ID]
+    where = f"tags.`{keys.TAG_STUDY_ID}` = '{study_id}' AND {_is(keys.KIND_TRIAL)}"
+    runs = _search(client, [parent.info.experiment_id], where)
+    if not any(run.data.tags[keys.TAG_STATUS] == keys.STATUS_TESTED for run in runs):
+        raise ValueError(
+            f"at least one trial must be tested, got {len(runs)} trials, none tested, in "
+            f"study={study}; wait for the first, or resume the study"
+        )
+    return runs
 
 
 def _search(client: MlflowClient, experiment_ids: Sequence[str], where: str) -> list[Run]:
