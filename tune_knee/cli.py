@@ -18,8 +18,10 @@ runs the preview budget: small frames, narrow networks, few steps."""
 # What defines a study's trials, and so cannot change when it goes on.
 _DEFINING: Final = (
     "network", "loss", "pretrained", "seeds", "trials", "sampler", "objective", "warm_start",
-    "pruner",
+    "pruner", "refine", "top",
 )  # fmt: skip
+# What a refinement has from its search.
+_OF_THE_SEARCH: Final = ("loss", "pretrained", "trials", "sampler", "objective", "pruner")
 
 _EXAMPLES: Final = """\
 examples:
@@ -30,6 +32,8 @@ examples:
                                              --network segformer_b2 --loss ce1 --loss ce2
   a search for the best mix, from there    python -m tune_knee.run --grid continuous_tau \\
                                              --trials 30 --warm-start out/paper
+  train the three best points it found     python -m tune_knee.run --grid continuous_tau \\
+                                             --refine out/continuous_tau --top 3
   go on after an interruption              python -m tune_knee.run --resume --out out/paper"""
 
 
@@ -53,6 +57,8 @@ class Arguments:
     objective: list[str]
     warm_start: str | None
     pruner: str | None
+    refine: str | None
+    top: int | None
     resume: bool
     retry_failed: bool
     dry_run: bool
@@ -115,9 +121,15 @@ def _add_search(search: argparse._ArgumentGroup) -> None:
                         help="what to improve, on validation (repeatable) [both]")  # fmt: skip
     search.add_argument("--warm-start", metavar="STUDY",
                         help="start from the results of a study: its folder, or its name or id "
-                        "in --tracking-uri")  # fmt: skip
+                        "in --tracking-uri; with --refine, rank with it [what the search "
+                        "started from]")  # fmt: skip
     search.add_argument("--pruner", choices=("asha",),
                         help="stop trials that are behind the others early")  # fmt: skip
+    search.add_argument("--refine", metavar="STUDY",
+                        help="train what this search recommends, found as --warm-start is, and "
+                        "rank it with a grid's trials")  # fmt: skip
+    search.add_argument("--top", type=_positive_int, metavar="K",
+                        help="with --refine: how many points")  # fmt: skip
 
 
 def _must_fit_together(parser: argparse.ArgumentParser, found: argparse.Namespace) -> None:
@@ -127,11 +139,18 @@ def _must_fit_together(parser: argparse.ArgumentParser, found: argparse.Namespac
         parser.error("--dry-run looks at a new study; leave --resume out")
     if found.retry_failed and not found.resume:
         parser.error("--retry-failed must come with --resume")
-    if found.resume:
-        for name in _DEFINING:
-            if getattr(found, name):
-                option = f"--{name.replace('_', '-')}"
-                parser.error(f"--resume goes on with the study as it is; leave {option} out")
+    if (found.refine is None) != (found.top is None):
+        parser.error("--refine and --top must come together")
+    for name in _DEFINING if found.resume else ():
+        if getattr(found, name):
+            parser.error(f"--resume goes on with the study as it is; leave {_option(name)} out")
+    for name in _OF_THE_SEARCH if found.refine else ():
+        if getattr(found, name):
+            parser.error(f"--refine takes its points from the search; leave {_option(name)} out")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _positive_int(text: str) -> int:

@@ -15,7 +15,7 @@ from tune_knee import cost
 from tune_knee.cli import Arguments
 from tune_knee.config import TrialConfig
 from tune_knee.data.dataset import open_dataset
-from tune_knee.opening import asked_space
+from tune_knee.opening import asked_refinement, asked_space
 from tune_knee.preflight import choose_budget
 from tune_knee.progress import duration
 from tune_knee.search_plan import repeated
@@ -41,6 +41,10 @@ def dry_run(arguments: Arguments, console: Console) -> None:
     budget, why = choose_budget(arguments.budget)
     space = asked_space(arguments)
     budget = space.apply_to(budget)
+    notes: tuple[str, ...] = ()
+    if arguments.refine is not None:
+        refinement = asked_refinement(arguments, space, budget)
+        space, notes = refinement.grid, refinement.notes
     trials = _trials_of(space, arguments)
     regions = len(open_dataset(arguments.data).regions) if arguments.data else _PAPER_REGIONS
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -55,6 +59,8 @@ def dry_run(arguments: Arguments, console: Console) -> None:
         sys.stdout.write(json.dumps(about, indent=2) + "\n")
         return
     console.print(f"Budget {budget.name}: {why}.")
+    for note in notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
     rows = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("experiment", "network", "loss", "τ", "tera-MAC", "time"):
         rows.add_column(name, justify="left" if name in ("network", "loss", "τ") else "right")

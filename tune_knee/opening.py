@@ -11,13 +11,15 @@ from search_spaces.loader import load_space
 from search_spaces.search import Search
 from tune_knee import preflight
 from tune_knee.cli import Arguments
-from tune_knee.config import TrialConfig
+from tune_knee.config import Budget, TrialConfig
 from tune_knee.data.dataset import KneeDataset, open_dataset
 from tune_knee.data.phantom import make_phantom
 from tune_knee.manifest import FILE_NAME, Manifest
+from tune_knee.refinement import Refinement, refine
 from tune_knee.search_plan import SearchPlan, repeated
+from tune_knee.storage import FolderStorage, Storage, open_storage
 from tune_knee.tracking_store import require_reachable, sqlite_uri
-from tune_knee.warm_start import WarmStart, load_warm_start
+from tune_knee.warm_start import WarmStart, find_study, load_warm_start
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,16 @@ class OpenedStudy:
     manifest: Manifest
     dataset: KneeDataset
 
+    @property
+    def storage(self) -> Storage:
+        """Where checkpoints are."""
+        return open_storage(self.manifest.storage)
 
-def resume_command(out: Path) -> str:
-    """What to type to go on."""
-    return f"python -m tune_knee.run --resume --out {shlex.quote(str(out))}"
+
+def resume_command(out: Path, address: str | None = None) -> str:
+    """What to type to go on, on the cluster at an address."""
+    where = "" if address is None else f" --address {shlex.quote(address)}"
+    return f"python -m tune_knee.run --resume --out {shlex.quote(str(out))}{where}"
 
 
 def asked_space(arguments: Arguments) -> Grid | Search:
@@ -48,6 +56,8 @@ def asked_space(arguments: Arguments) -> Grid | Search:
             trials = tuple(replace(each, pretrained=True) for each in trials)
         seeds = arguments.seeds or 1
         return replace(space, trials=tuple(each for one in trials for each in repeated(one, seeds)))
+    if arguments.refine is not None:
+        return space
     if arguments.trials is None:
         raise ValueError(f"--trials must say how many points search {space.name} may train")
     config = replace(
@@ -66,11 +76,28 @@ def _refuse_search_options(grid: Grid, arguments: Arguments) -> None:
         "--objective": arguments.objective,
         "--warm-start": arguments.warm_start,
         "--pruner": arguments.pruner,
+        "--refine": arguments.refine,
     }.items():
         if value:
             raise ValueError(
                 f"{option} must come with a search such as continuous_tau, got grid={grid.name}"
             )
+
+
+def asked_refinement(arguments: Arguments, space: Grid | Search, budget: Budget) -> Refinement:
+    """What the search recommends that ``--refine`` names; see `refine`."""
+    assert isinstance(space, Search), "asked_space refuses a grid"
+    assert arguments.refine is not None, "parse asks for both"
+    assert arguments.top is not None, "parse asks for both"
+    uri, grid = arguments.tracking_uri, arguments.warm_start
+    return refine(
+        space,
+        find_study(arguments.refine, uri),
+        budget,
+        top=arguments.top,
+        seeds=arguments.seeds or 1,
+        grid=None if grid is None else find_study(grid, uri),
+    )
 
 
 def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
@@ -84,37 +111,51 @@ def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
             f"select_on must be validation in search {space.name}, which would else be tuned on "
             f"the test set, got select_on={budget.select_on}"
         )
-    out = (arguments.out or Path("out") / space.name).resolve()
+    out = (arguments.out or Path("out") / _folder_name(space, arguments)).resolve()
     if (out / FILE_NAME).exists():
         raise ValueError(
             f"--out must not hold a study yet, got out={out}; go on with "
             f"'{resume_command(out)}', or name another folder"
         )
-    warm = None
-    if arguments.warm_start is not None:
+    refinement = warm = None
+    if arguments.refine is not None:
+        refinement = asked_refinement(arguments, space, budget)
+        space = refinement.grid
+        for note in refinement.notes:
+            console.print(note, highlight=False, markup=False, soft_wrap=True)
+    elif arguments.warm_start is not None:
         warm = load_warm_start(arguments.warm_start, arguments.tracking_uri)
     out.mkdir(parents=True, exist_ok=True)
-    data = (arguments.data or out / "data").resolve()
-    if arguments.data is None and not data.exists():
+    asked_data = arguments.data or (refinement and refinement.search.data)
+    data = (asked_data or out / "data").resolve()
+    if asked_data is None and not data.exists():
         console.print(f"Data: the phantom, made now at {budget.image_size_px} px.")
         make_phantom(data, size_px=budget.image_size_px)
     dataset = open_dataset(data)
     if warm is not None:
         warm.require_fits(budget, dataset.fingerprint, dataset.regions)
+    if refinement is not None:
+        refinement.require_data(dataset.fingerprint, dataset.regions)
     manifest = Manifest(
         study=out.name,
         study_id=Manifest.new_id(),
         grid=space.name,
         trials=space.trials if isinstance(space, Grid) else (),
         search=None if isinstance(space, Grid) else _search_plan(space, arguments, warm),
+        refines=None if refinement is None else refinement.plan,
         budget=budget,
         data=data,
         fingerprint=dataset.fingerprint,
         tracking_uri=arguments.tracking_uri or sqlite_uri(out),
+        storage=str(out) if arguments.storage is None else arguments.storage,
     )
     opened = ready(OpenedStudy(out, manifest, dataset))
     manifest.write(out)
     return opened
+
+
+def _folder_name(space: Grid | Search, arguments: Arguments) -> str:
+    return space.name if arguments.refine is None else f"{space.name}_refined"
 
 
 def _search_plan(search: Search, arguments: Arguments, warm: WarmStart | None) -> SearchPlan:
@@ -178,7 +219,9 @@ def ready(opened: OpenedStudy) -> OpenedStudy:
         preflight.check_pretrained(trials, manifest.budget)
     regions = len(resized.regions)
     needed = max(preflight.disk_needed(trials, manifest.budget, regions) for trials in left)
-    preflight.check_disk(opened.out, needed)
+    if isinstance(opened.storage, FolderStorage):
+        opened.storage.root.mkdir(parents=True, exist_ok=True)
+        preflight.check_disk(opened.storage.root, needed)
     require_reachable(manifest.tracking_uri)
     return replace(opened, dataset=resized)
 

@@ -36,7 +36,7 @@ class Refinement:
         search: which recommends them.
         grid: the trials to train, in the order of the recommendation.
         plan: its part of the study's definition.
-        notes: what the points are and what becomes of them, a line each.
+        notes: what the points are, which are not trained, with what they are ranked; lines.
     """
 
     search: Study
@@ -92,7 +92,7 @@ def refine(
     tried = tried_points(search, coordinates)
     points = shortlist(search, top, networks=_networks(search, tried, asked))
     chosen = [point_trial(point, tried, search.objectives, coordinates) for point in points]
-    beside, why_not = _grid_beside(study, grid, budget)
+    beside, with_what = _grid_beside(study, grid, budget)
     known = _known(study, beside, budget)
     trials = [each for one in chosen for each in repeated(one, seeds)]
     taken = {each: known[each] for each in trials if each in known}
@@ -116,7 +116,7 @@ def refine(
             grid=address or (),
             taken=tuple(trial for _, trial in taken.values()),
         ),
-        notes=(*_notes(study, points, chosen, search.objectives), *_said(taken), *why_not),
+        notes=(*_notes(study, points, chosen, search.objectives), *_said(taken), with_what),
     )
 
 
@@ -191,10 +191,8 @@ def _networks(search: Search, tried: Iterable[TrialConfig], asked: AskedSearch) 
     return [network for network in search.networks if network in wanted]
 
 
-def _grid_beside(
-    study: Study, grid: Study | None, budget: Budget
-) -> tuple[Study | None, tuple[str, ...]]:
-    """The grid to rank with, and why there is none."""
+def _grid_beside(study: Study, grid: Study | None, budget: Budget) -> tuple[Study | None, str]:
+    """The grid to rank with, or None, and what there is to say of it."""
     if grid is not None:
         unlike = differences(grid, budget, study.fingerprint, study.regions)
         if unlike:
@@ -202,7 +200,7 @@ def _grid_beside(
                 "--warm-start must be a study with the refinement's data, regions and budget, "
                 f"which it is ranked with, got study={grid.name}: {unlike}"
             )
-        return grid, ()
+        return grid, _ranked_with(grid)
     if study.warm_start is None:
         reason = "the search started from none"
     else:
@@ -213,9 +211,13 @@ def _grid_beside(
         else:
             reason = differences(grid, budget, study.fingerprint, study.regions)
             if not reason:
-                return grid, ()
+                return grid, _ranked_with(grid)
             reason = f"{grid.name}, from which the search started, does not compare: {reason}"
-    return None, (f"Ranked with no grid: {reason}; --warm-start STUDY names one.",)
+    return None, f"To be ranked with no grid: {reason}; --warm-start STUDY names one."
+
+
+def _ranked_with(grid: Study) -> str:
+    return f"To be ranked with the {grid.tests[keys.TRIAL].nunique()} tested trials of {grid.name}."
 
 
 def _known(study: Study, grid: Study | None, budget: Budget) -> dict[TrialConfig, tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Final
 import ray
 from rich.console import Console
 
+from analysis.beside_grid import beside_grid
 from analysis.console import ranking_table
 from analysis.load import load_study
 from analysis.ranking import score_metrics, score_trials
@@ -107,6 +108,7 @@ def open_tracker(opened: OpenedStudy) -> StudyTracker:
             keys.PLANNED: str(manifest.planned),
             keys.HARDEST_REGION: preflight.hardest_region(manifest.budget.stopping, opened.dataset),
             **({} if manifest.search is None else manifest.search.params()),
+            **({} if manifest.refines is None else manifest.refines.params()),
             **{f"external_weight/{region}": f"{weight:.4f}" for region, weight in weights.items()},
         },
     )
@@ -188,9 +190,11 @@ def conclude(opened: OpenedStudy, plan: StudyPlan, tracker: StudyTracker, consol
     """Rank what is tested, write the scores to MLflow, and name what failed."""
     manifest, outcomes = opened.manifest, plan.outcomes()
     if any(outcome.tested for outcome in outcomes.values()):
-        study = load_study(manifest.tracking_uri, manifest.study_id)
-        tracker.log_scores(score_metrics(score_trials(study.tests)))
-        console.print(ranking_table(study))
+        field = beside_grid(load_study(manifest.tracking_uri, manifest.study_id))
+        scores = score_metrics(score_trials(field.study.tests))
+        # A refinement's scores are those beside the grid; the grid's own stay what they are.
+        tracker.log_scores({each: scores[each] for each in scores if each in plan.trials})
+        console.print(ranking_table(field.study, refined=field.refined, notes=field.notes))
         console.print(f"MLflow: {mlflow_command(manifest.tracking_uri)}", soft_wrap=True)
     for trial_id, outcome in outcomes.items():
         if not outcome.tested and outcome.status != PRUNED:
