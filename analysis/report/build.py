@@ -11,6 +11,7 @@ from analysis.report.sections.ce_comparison import ce_comparison_section
 from analysis.report.sections.methods import methods_section
 from analysis.report.sections.pictures import pictures_section
 from analysis.report.sections.ranking import ranking_section
+from analysis.report.sections.refined import refined_section
 from analysis.report.sections.regions import regions_section
 from analysis.report.sections.search import search_section
 from analysis.report.sections.training import training_section
@@ -27,6 +28,7 @@ def build_contents(sources: Sources, command: str) -> Contents:
     """
     sections = [
         *([] if sources.search is None else [search_section(sources.search, seed=sources.seed)]),
+        *([] if sources.refined is None else [refined_section(sources.refined)]),
         ranking_section(sources),
         regions_section(sources),
         ce_comparison_section(sources),

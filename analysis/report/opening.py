@@ -46,6 +46,11 @@ def study_facts(sources: Sources) -> Terms:
 def notices(sources: Sources) -> tuple[str, ...]:
     """What limits all that follows, the gravest first; nothing where nothing does."""
     found = list(_notices(sources.study))
+    if sources.refined is not None:
+        found.append(
+            "These points were recommended by a search. What is said of the ranking is among them "
+            "alone; the section on refined points has them beside the grid's."
+        )
     if sources.findings is None:
         found.append(f"There is no ranking. {NO_RANKING.reason}")
     return tuple(found)

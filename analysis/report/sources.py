@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.absent import Absent
 from analysis.artifacts import load_frames, load_histories, load_masks
+from analysis.beside_grid import BesideGrid, beside_grid
 from analysis.findings import Findings, find
 from analysis.load import Study, load_study
 from analysis.pictures import Pictures, open_pictures
@@ -39,6 +40,7 @@ class Sources:
             None if it kept none.
         findings: the ranking and what it is worth; None with fewer than two scored trials.
         search: what a search tried and what it started from; None of a grid's study.
+        refined: the trials beside those of a grid; None if the study refines no search.
         seed: of all that draws.
     """
 
@@ -49,6 +51,7 @@ class Sources:
     masks: LoadMasks
     findings: Findings | None
     search: Search | None = None
+    refined: BesideGrid | None = None
     seed: int = 0
 
     @property
@@ -79,6 +82,7 @@ def gather(study: Study, data: Path, *, draws: int, seed: int) -> Sources:
         masks=partial(load_masks, study),
         findings=find_if_scored(study, frames, draws=draws, seed=seed),
         search=search_of(study),
+        refined=None if study.refines is None else beside_grid(study),
         seed=seed,
     )
 
