@@ -1,7 +1,6 @@
 """Import of MMSegmentation 1.x checkpoints."""
 
 import os
-import pickle
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from tune_knee.config import NETWORKS
 from tune_knee.networks.base import EncoderDecoder, SegmentationNetwork
+from tune_knee.networks.checkpoint_file import read_weights, state_dict_of
 
 # Our keys (in two backbones timm's) to MMSegmentation's, applied in this order. Keys of
 # heads are the same in both.
@@ -82,7 +82,7 @@ def load_mmseg_checkpoint(
         network: one of the five, with the checkpoint's regions, input channels and width.
         path_or_state_dict: file of a checkpoint, or its content: the state dict itself, or
             a dictionary that holds it as ``state_dict``. Files are read without executing
-            what is pickled in them.
+            what is pickled in them; `extract_weights` makes of MMEngine's what is read here.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -115,32 +115,7 @@ def _mmseg_shape(key: str, parts: list[Tensor]) -> tuple[int, ...]:
 
 
 def _tensors(source: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Tensor]:
-    content = source if isinstance(source, Mapping) else _read(source)
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(
-            "checkpoint must be a state dict (keys to tensors), or hold one as 'state_dict', "
-            f"got {type(content).__name__}"
-        )
-    return dict(state)
-
-
-def _read(path: str | os.PathLike[str]) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).rpartition("WeightsUnpickler error: ")[2].partition(". ")[0]
-        raise ValueError(
-            "checkpoint must hold only tensors and plain values, because unpickling other "
-            f"objects can run any code, got path={path} ({reason}); where you trust the file "
-            "and MMEngine is installed, convert it: torch.save({'state_dict': torch.load(path, "
-            "weights_only=False)['state_dict']}, new_path)"
-        ) from error
-    except (EOFError, IndexError, KeyError, RuntimeError) as error:
-        raise ValueError(
-            f"checkpoint must be a whole file that torch.save wrote, got path={path} "
-            f"({type(error).__name__})"
-        ) from error
+    return state_dict_of(source) if isinstance(source, Mapping) else read_weights(source)
 
 
 def _check_equal(layout: dict[str, MmsegTensor], tensors: dict[str, Tensor]) -> None:
