@@ -66,23 +66,9 @@ def find(
         ValueError: if fewer than two scored trials are tested, one has no frames, or they
             were not all tested on the same frames.
     """
-    scores = score_trials(tests)
-    ranking = rank_trials(scores)
-    if len(ranking) < 2:
-        raise ValueError(
-            f"two scored trials or more must be tested to compare them, got {len(ranking)}"
-        )
-    without = ranking.loc[~ranking[keys.TRIAL].isin(frames[keys.TRIAL].unique()), keys.TRIAL]
-    if len(without):
-        raise ValueError(
-            f"each tested trial must have frames, got {len(without)} without, e.g. "
-            f"trial={without.iloc[0]}"
-        )
-    sums = sum_cases(frames[frames[keys.TRIAL].isin(ranking[keys.TRIAL])])
-    ranges, ways = tie_range(tests, ranking), alternatives(tests)
-    by_region, several = agree_regions(scores), len(sums.cases) > 1
-    bootstrap = bootstrap_cases(sums, draws=draws, seed=seed) if several else None
-    significance = compare_with_leader(sums, ranking[keys.TRIAL].iloc[0]) if several else None
+    scores, ranking = _ranked(tests, frames)
+    ranges, ways, by_region = tie_range(tests, ranking), alternatives(tests), agree_regions(scores)
+    bootstrap, significance = _over_cases(frames, ranking, draws, seed)
     return Findings(
         scores=scores,
         ranking=ranking,
@@ -103,6 +89,34 @@ def find(
             labels=labels,
         ),
     )
+
+
+def _ranked(tests: pd.DataFrame, frames: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores and ranking of two trials or more, each with frames."""
+    scores = score_trials(tests)
+    ranking = rank_trials(scores)
+    if len(ranking) < 2:
+        raise ValueError(
+            f"two scored trials or more must be tested to compare them, got {len(ranking)}"
+        )
+    without = ranking.loc[~ranking[keys.TRIAL].isin(frames[keys.TRIAL].unique()), keys.TRIAL]
+    if len(without):
+        raise ValueError(
+            f"each tested trial must have frames, got {len(without)} without, e.g. "
+            f"trial={without.iloc[0]}"
+        )
+    return scores, ranking
+
+
+def _over_cases(
+    frames: pd.DataFrame, ranking: pd.DataFrame, draws: int, seed: int
+) -> tuple[Bootstrap | None, Significance | None]:
+    """What other cases would have changed; nothing can be said of one case."""
+    sums = sum_cases(frames[frames[keys.TRIAL].isin(ranking[keys.TRIAL])])
+    if len(sums.cases) == 1:
+        return None, None
+    leader = str(ranking[keys.TRIAL].iloc[0])
+    return bootstrap_cases(sums, draws=draws, seed=seed), compare_with_leader(sums, leader)
 
 
 def tie_range(tests: pd.DataFrame, ranking: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """A study of ours beside the paper's 50 models, over those that both have."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,13 +56,7 @@ def compare_to_paper(
     Raises:
         ValueError: if fewer than two models or no region are shared.
     """
-    paper_regions = published[keys.REGION].unique()
-    regions = tuple(region for region in paper_regions if region in study.regions)
-    if not regions:
-        raise ValueError(
-            f"a region must be one of the paper's ({', '.join(paper_regions)}), "
-            f"got {', '.join(study.regions)} in study={study.name}"
-        )
+    regions = _shared_regions(study, published)
     models = published[[keys.TRIAL, *PARAMETERS]].drop_duplicates()
     trials = study.trials[study.trials[STATUS] == keys.STATUS_TESTED]
     scored = trials[~trials[keys.LOSS].isin(UNSCORED_LOSSES)]
@@ -73,14 +68,7 @@ def compare_to_paper(
             "two trials or more must be of models that the paper scores, "
             f"got {len(matched)} in study={study.name}"
         )
-    theirs = published[published[keys.TRIAL].isin(matched) & published[keys.REGION].isin(regions)]
-    tests = study.tests[
-        study.tests[keys.TRIAL].isin(matched.index) & study.tests[keys.REGION].isin(regions)
-    ]
-    scores = {
-        PAPER: score_trials(theirs, ties=ties, unscored_losses=()),
-        OURS: score_trials(tests, ties=ties).replace({keys.TRIAL: matched.to_dict()}),
-    }
+    scores = _scores(study.tests, published, matched, regions, ties)
     return PaperComparison(
         regions=regions,
         places=_places(scores),
@@ -90,6 +78,41 @@ def compare_to_paper(
         several=tuple(pairs.loc[several, keys.TRIAL].unique()),
         not_in_study=tuple(models.loc[~models[keys.TRIAL].isin(pairs[keys.TRIAL]), keys.TRIAL]),
     )
+
+
+def _shared_regions(study: Study, published: pd.DataFrame) -> tuple[str, ...]:
+    of_paper = published[keys.REGION].unique()
+    regions = tuple(region for region in of_paper if region in study.regions)
+    if not regions:
+        raise ValueError(
+            f"a region must be one of the paper's ({', '.join(of_paper)}), "
+            f"got {', '.join(study.regions)} in study={study.name}"
+        )
+    return regions
+
+
+def _scores(
+    tests: pd.DataFrame,
+    published: pd.DataFrame,
+    matched: "pd.Series[str]",
+    regions: Sequence[str],
+    ties: Ties,
+) -> dict[str, pd.DataFrame]:
+    """Scores of both among the matched models alone, in the shared regions, in the paper's words.
+
+    Args:
+        tests: ours.
+        published: theirs.
+        matched: the paper's model by the id of our trial.
+        regions: shared ones.
+        ties: points of equal values.
+    """
+    theirs = published[published[keys.TRIAL].isin(matched) & published[keys.REGION].isin(regions)]
+    ours = tests[tests[keys.TRIAL].isin(matched.index) & tests[keys.REGION].isin(regions)]
+    return {
+        PAPER: score_trials(theirs, ties=ties, unscored_losses=()),
+        OURS: score_trials(ours, ties=ties).replace({keys.TRIAL: matched.to_dict()}),
+    }
 
 
 def _places(scores: dict[str, pd.DataFrame]) -> pd.DataFrame:
