@@ -1,15 +1,16 @@
 """Which trials can be told from the leader, case by case."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scikit_posthocs import posthoc_nemenyi_friedman
-from scipy.stats import friedmanchisquare, studentized_range
+from scipy.stats import friedmanchisquare
 
 from analysis.case_sums import CaseSums
+from analysis.nemenyi import critical_difference, nemenyi_p
 from analysis.signed_rank import case_differences, signed_rank_tests, smallest_p
 from tune_knee import keys
 
@@ -60,9 +61,8 @@ def compare_with_leader(sums: CaseSums, leader: str, *, level: float = LEVEL) ->
     bad as another undefined one: such a case has the largest difference, or none. None is
     left out.
 
-    Friedman's test and Nemenyi's (Demšar 2006, JMLR 7:1-30) compare the trials' places by
-    the score of each case; the critical difference of two mean ranks of k trials on N cases
-    is q sqrt(k (k + 1) / (6 N)), with q the studentized range's quantile over sqrt(2).
+    Friedman's test and Nemenyi's (`nemenyi_p`, `critical_difference`) compare the trials' places
+    by the score of each case.
 
     Raises:
         ValueError: if there is one case only, one trial only, or no trial named `leader`.
@@ -76,25 +76,29 @@ def compare_with_leader(sums: CaseSums, leader: str, *, level: float = LEVEL) ->
     if leader not in trials:
         raise ValueError(f"leader must be one of the trials, got leader={leader}")
     scores = sums.scores(sums.each_case)
-    overlap, distance_px = sums.means(sums.each_case)
-    families = [_family(scores, trials, leader, keys.SCORE, "")]
-    for number, region in enumerate(sums.regions):
-        families.append(_family(overlap[..., number], trials, leader, keys.OVERLAP, region))
-        worst = np.where(np.isnan(distance_px), np.inf, distance_px)[..., number]
-        families.append(_family(worst, trials, leader, keys.DISTANCE_PX, region))
     by_case = pd.DataFrame(scores, columns=list(trials))
     mean_ranks = by_case.rank(axis=1, ascending=False).mean()
     return Significance(
-        tests=pd.concat(families, ignore_index=True),
+        tests=pd.concat(_families(sums, scores, leader), ignore_index=True),
         leader=leader,
         level=level,
         cases=cases,
         smallest_p=smallest_p(cases),
         mean_ranks=mean_ranks.sort_values(kind="stable"),
         friedman_p=_friedman_p(scores),
-        nemenyi=posthoc_nemenyi_friedman(by_case),
-        critical_difference=_critical_difference(len(trials), cases, level),
+        nemenyi=pd.DataFrame(nemenyi_p(scores), index=list(trials), columns=list(trials)),
+        critical_difference=critical_difference(len(trials), cases, level),
     )
+
+
+def _families(sums: CaseSums, scores: NDArray[np.float64], leader: str) -> Iterator[pd.DataFrame]:
+    """Tests of the score of each case, then of both measures in each region."""
+    yield _family(scores, sums.trials, leader, keys.SCORE, "")
+    overlap, distance_px = sums.means(sums.each_case)
+    worst = np.where(np.isnan(distance_px), np.inf, distance_px)
+    for number, region in enumerate(sums.regions):
+        yield _family(overlap[..., number], sums.trials, leader, keys.OVERLAP, region)
+        yield _family(worst[..., number], sums.trials, leader, keys.DISTANCE_PX, region)
 
 
 def _family(
@@ -117,8 +121,3 @@ def _friedman_p(scores: NDArray[np.float64]) -> float:
     if (scores == scores[:, :1]).all():
         return 1.0  # a statistic of 0 / 0
     return float(friedmanchisquare(*scores.T).pvalue)
-
-
-def _critical_difference(trials: int, cases: int, level: float) -> float:
-    q = studentized_range.ppf(1 - level, trials, np.inf) / np.sqrt(2)
-    return float(q * np.sqrt(trials * (trials + 1) / (6 * cases)))

@@ -154,7 +154,7 @@ class TestCriticalDifference:
         assert (beyond == (p < found.level)).all()
         assert 0 < beyond.sum() < beyond.size - trials
 
-    def test_nemenyi_is_scikit_posthocs_over_the_scores_of_cases(self):
+    def test_nemenyi_is_over_the_scores_of_cases(self):
         sums = random_sums(4, 10)
         expected = posthoc_nemenyi_friedman(sums.scores(sums.each_case))
         found = compare_with_leader(sums, "a").nemenyi
