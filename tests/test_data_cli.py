@@ -110,4 +110,7 @@ def test_the_module_runs_without_traceback(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tune_knee.data", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f"error: src must hold LabelMe JSON files, got none in src={tmp_path}\n"
+    assert done.stderr == (
+        "error: src must hold labels (LabelMe JSON files, masks or DICOM segmentations), "
+        f"got none in src={tmp_path}\n"
+    )

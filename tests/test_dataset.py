@@ -13,9 +13,9 @@ from tune_knee.data.dataset import (
     KneeDataset,
     dataset_fingerprint,
     open_dataset,
-    resize,
     write_dataset,
 )
+from tune_knee.data.resizing import resize
 
 REGIONS = ("femur", "tibia")
 SPLIT = ("train", "train", "validation", "test")

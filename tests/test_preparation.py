@@ -89,7 +89,7 @@ def test_what_was_left_out_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixt
     write_frame(src / "knee_0", "000", [], imageData=base64_png(grey()))
     (src / "knee_0" / "000.png").rename(src / "knee_0" / "unlabelled.png")
     prepared(src)
-    assert "1 images without a JSON are left out, e.g." in caplog.text
+    assert "1 images without labels are left out, e.g." in caplog.text
     assert "1 images are absent and come from imageData" in caplog.text
 
 

@@ -15,7 +15,8 @@ REGIONS = ("femur", "tibia")
 
 def render(src: Path, size_px: int = 32) -> tuple[RenderedFrames | None, list[str]]:
     problems = Problems()
-    return render_case(find_frames(src, None, problems), REGIONS, size_px, problems), problems.lines
+    frames = find_frames(src, None, problems).frames
+    return render_case(frames, REGIONS, size_px, problems), problems.lines
 
 
 def rendered(src: Path, size_px: int = 32) -> RenderedFrames:
@@ -89,7 +90,7 @@ def test_a_window_needs_a_range(tmp_path: Path) -> None:
     case, problems = render(tmp_path)
     assert case is None
     assert problems == [
-        "a: a 16-bit case must have a range of grey values, got 700 alone; export it again"
+        "a: 16-bit frames must have a range of grey values, got 700 alone; export it again"
     ]
 
 
@@ -99,7 +100,7 @@ def test_a_case_of_two_depths(tmp_path: Path) -> None:
     case, problems = render(tmp_path)
     assert case is None
     assert problems == [
-        "a: a case must be all 8 or all 16 bit, got both; export all of it in one depth"
+        "a: a sequence must be all 8 or all 16 bit, got both; export all of it in one depth"
     ]
 
 

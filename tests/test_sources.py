@@ -7,23 +7,19 @@ import pytest
 from labelme_files import SQUARE, encoded, grey, shape, write_cases, write_frame, write_label
 from PIL import Image
 
+from tune_knee.data.frames import LabelledFrame, SourceImage
+from tune_knee.data.image_files import ImageFile
 from tune_knee.data.problems import Problems
-from tune_knee.data.sources import (
-    LabelledFrame,
-    SourceImage,
-    find_frames,
-    read_image,
-    unlabelled_images,
-)
+from tune_knee.data.sources import find_frames
 
 FEMUR = [shape("femur", SQUARE)]
 
 
 def find(src: Path, case_from: str | None = None) -> list[LabelledFrame]:
     problems = Problems()
-    frames = find_frames(src, case_from, problems)
+    found = find_frames(src, case_from, problems)
     assert problems.lines == []
-    return frames
+    return found.frames
 
 
 def finding_problems(src: Path, case_from: str | None = None) -> list[str]:
@@ -35,16 +31,20 @@ def finding_problems(src: Path, case_from: str | None = None) -> list[str]:
 def read_one(src: Path) -> SourceImage:
     (frame,) = find(src)
     problems = Problems()
-    image = read_image(frame, problems)
-    assert problems.lines == []
+    image = frame.image.read(problems)
     assert image is not None
+    for labels in frame.labels:
+        labels.read(image, problems)
+    assert problems.lines == []
     return image
 
 
 def reading_problems(src: Path) -> list[str]:
     (frame,) = find(src)
     problems = Problems()
-    read_image(frame, problems)
+    image = frame.image.read(problems)
+    for labels in frame.labels if image else ():
+        labels.read(image, problems)
     return problems.lines
 
 
@@ -106,7 +106,7 @@ def test_a_pattern_that_is_none(tmp_path: Path, pattern: str, message: str) -> N
 def test_a_source_without_labels(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must be a folder, got src="):
         find_frames(tmp_path / "absent", None, Problems())
-    with pytest.raises(ValueError, match="must hold LabelMe JSON files, got none in src="):
+    with pytest.raises(ValueError, match="must hold labels .*, got none in src="):
         find_frames(tmp_path, None, Problems())
 
 
@@ -122,7 +122,8 @@ def test_backslashes_and_parent_folders_in_the_image_path(tmp_path: Path) -> Non
     (tmp_path / "a" / "images" / "0.json").unlink()
     write_label(tmp_path / "a" / "labels" / "0.json", FEMUR, "..\\images\\0.png")
     (frame,) = find(tmp_path)
-    assert frame.image_path == tmp_path / "a" / "images" / "0.png"
+    assert isinstance(frame.image, ImageFile)
+    assert frame.image.path == tmp_path / "a" / "images" / "0.png"
 
 
 @pytest.mark.parametrize("image", ["../../0.png", "..\\..\\0.png", "/etc/hostname", "a/../../../b"])
@@ -159,7 +160,7 @@ def test_images_without_labels_are_found(tmp_path: Path) -> None:
     write_cases(tmp_path, cases=1, frames=1)
     other = tmp_path / "knee_0" / "0001.PNG"
     other.write_bytes(encoded(grey()))
-    assert unlabelled_images(tmp_path, find(tmp_path)) == [other]
+    assert find_frames(tmp_path, None, Problems()).unlabelled == ["knee_0/0001.PNG"]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff"])
@@ -199,7 +200,7 @@ def test_a_jpeg_is_read_as_it_is_looked_at(tmp_path: Path) -> None:
 def test_equal_files_have_equal_hashes(tmp_path: Path) -> None:
     for case, seed in (("a", 0), ("b", 0), ("c", 1)):
         write_frame(tmp_path / case, "0", FEMUR, grey(seed=seed))
-    images = [read_image(frame, Problems()) for frame in find(tmp_path)]
+    images = [frame.image.read(Problems()) for frame in find(tmp_path)]
     a, b, c = (image.content_hash for image in images if image is not None)
     assert a == b
     assert a != c

@@ -1,4 +1,4 @@
-"""Datasets on the command line: prepare LabelMe folders, make a phantom, check either."""
+"""Datasets on the command line: prepare folders of X-rays, make a phantom, check either."""
 
 import argparse
 import logging
@@ -36,6 +36,7 @@ def _prepare(options: argparse.Namespace) -> None:
         case_from=options.case_from,
         split=_split(options.split),
         seed=options.seed,
+        salt_path=options.salt_file,
     )
     dataset = prepare(options.src, options.out, preparation)
     _say_written(options.out, len(dataset), dataset.regions)
@@ -71,14 +72,36 @@ def _split(text: str) -> Shares | Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tune_knee.data", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-
-    command = commands.add_parser(
-        "prepare",
-        help="make a dataset of LabelMe folders",
-        description="Make a dataset of LabelMe JSON files beside their PNG, JPEG or TIFF images "
-        "(8 or 16 bit): centre square, resized, one mask bit a region, split by case.",
+    _add_prepare(
+        commands.add_parser(
+            "prepare",
+            help="make a dataset of DICOM objects or images with their labels",
+            description="Make a dataset of DICOM sequences, or of PNG, JPEG or TIFF images (8 or "
+            "16 bit), and their labels (LabelMe JSON, mask PNG, NIfTI, DICOM segmentation): "
+            "centre square, resized, one mask bit a region, split by case.",
+        )
     )
-    command.add_argument("src", type=Path, metavar="SRC", help="folder with one folder a case")
+    _add_phantom(
+        commands.add_parser(
+            "phantom",
+            help="make a dataset of synthetic dynamic lateral knees",
+            description="Make a dataset of synthetic dynamic lateral knees.",
+        )
+    )
+    _add_check(
+        commands.add_parser(
+            "check",
+            help="count, weigh, question and picture a dataset",
+            description="Counts by split and region, area shares and the weights that follow, "
+            "overlaps, exposure, what looks wrong and what to do about it (exit code 1 then), "
+            "and pictures to look at.",
+        )
+    )
+    return parser
+
+
+def _add_prepare(command: argparse.ArgumentParser) -> None:
+    command.add_argument("src", type=Path, metavar="SRC", help="folder, searched in depth")
     _add_out(command)
     command.add_argument(
         "--regions",
@@ -88,9 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--case-from",
         metavar="PATTERN",
-        help="regular expression with one group, searched for in each JSON's path in SRC; what "
-        "the group finds is the case (default: the JSON's folder), e.g. '^([^/]+)/' for a "
-        "patient's folder that holds several sequences",
+        help="regular expression with one group, searched for in each file's path in SRC; what "
+        "the group finds is the case (default: an image's folder, a DICOM object's patient), "
+        "e.g. '^([^/]+)/' for a patient's folder that holds several sequences",
     )
     command.add_argument(
         "--split",
@@ -100,22 +123,22 @@ def _parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     command.add_argument("--seed", type=int, default=0, help="of the shuffle of cases (default: 0)")
-
-    command = commands.add_parser(
-        "phantom",
-        help="make a dataset of synthetic dynamic lateral knees",
-        description="Make a dataset of synthetic dynamic lateral knees.",
+    command.add_argument(
+        "--salt-file",
+        type=Path,
+        metavar="FILE",
+        help="secret that patients' names in DICOM objects are hidden with, made where it is "
+        "not there; keep it, and beside no dataset (default: ~/.tune_knee/salt)",
     )
+
+
+def _add_phantom(command: argparse.ArgumentParser) -> None:
     _add_out(command)
     command.add_argument("--cases", type=int, default=64, help="(default: %(default)s)")
     command.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
 
-    command = commands.add_parser(
-        "check",
-        help="count, weigh and picture a dataset",
-        description="Counts by split and region, area shares and the weights that follow, "
-        "overlaps, frames without a region, and pictures to look at.",
-    )
+
+def _add_check(command: argparse.ArgumentParser) -> None:
     command.add_argument("data", type=Path, metavar="DIR", help="dataset folder")
     command.add_argument(
         "--out",
@@ -126,7 +149,6 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--augmented", type=Path, metavar="PNG", help="training frames beside augmented ones"
     )
-    return parser
 
 
 def _add_out(command: argparse.ArgumentParser) -> None:

@@ -13,20 +13,23 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+
+from tune_knee.data.resizing import at_least_half, resize
 
 SCHEMA_VERSION: Final = 1
 SPLITS: Final = ("train", "validation", "test")
 Split = Literal["train", "validation", "test"]
 MAX_REGIONS: Final = 8  # bits of a uint8 mask
 
-# frames.parquet. spacing_mm is NaN and spacing_source empty where unknown.
+# frames.parquet. spacing_mm is of a pixel of the stored size, NaN and its source empty where
+# unknown; what the sources mean: docs/data.md.
+SpacingSource = Literal["", "patient", "uncalibrated", "detector", "scanner", "phantom"]
 FRAME_COLUMNS: Final = (
     "case",
     "frame",
@@ -38,6 +41,22 @@ FRAME_COLUMNS: Final = (
     "content_hash",
 )
 
+# Columns that a dataset of this schema may lack: names of frames of one recording, seconds
+# since its first (NaN: unknown), bits of a source pixel, and the regions, separated by commas,
+# whose outline crosses itself.
+SEQUENCE_COLUMNS: Final = ("sequence", "time_s", "bits_stored", "self_crossing")
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """Size of the pixels of N frames.
+
+    `mm` (N,) at the dataset's size; `source`: where all of them were measured.
+    """
+
+    mm: NDArray[np.float64]
+    source: SpacingSource
+
 
 @dataclass(frozen=True)
 class KneeDataset:
@@ -46,7 +65,7 @@ class KneeDataset:
     Attributes:
         images: uint8 (N, H, W), perhaps a read-only memory map.
         masks: uint8 (N, H, W); bit r is region r.
-        frames: one row a frame, columns `FRAME_COLUMNS`.
+        frames: one row a frame, columns `FRAME_COLUMNS`, perhaps `SEQUENCE_COLUMNS`.
         regions: names of the R regions, in bit order.
         fingerprint: hash of images, masks, splits and regions; the data's identity, kept
             through `resized`.
@@ -81,6 +100,18 @@ class KneeDataset:
         return np.array(
             [np.count_nonzero(chosen & (1 << r)) for r in range(len(self.regions))], dtype=np.int64
         )
+
+    def spacing(self) -> Spacing | None:
+        """Size of the pixels, where it is known for all frames and measured in one plane.
+
+        None otherwise: millimetres at a detector and in a patient differ by the
+        magnification and are not to be mixed.
+        """
+        mm = self.frames["spacing_mm"].to_numpy(dtype=np.float64, na_value=np.nan)
+        sources = set(self.frames["spacing_source"])
+        if len(sources) != 1 or "" in sources or not (np.isfinite(mm) & (mm > 0)).all():
+            return None
+        return Spacing(mm, sources.pop())
 
     def verify(self) -> None:
         """Read everything once and compare it with the fingerprint.
@@ -118,18 +149,9 @@ class KneeDataset:
             for r in range(len(self.regions)):
                 share = resize((mask >> r & 1).astype(np.float32), size_px)
                 masks[n] |= at_least_half(share).astype(np.uint8) << r
-        return dataclasses.replace(self, images=images, masks=masks)
-
-
-def resize(plane: NDArray[Any], size_px: int) -> NDArray[Any]:
-    """A square plane at another side length: area averages down, linear interpolation up."""
-    interpolation = cv2.INTER_AREA if size_px < plane.shape[0] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(plane, (size_px, size_px), interpolation=interpolation))
-
-
-def at_least_half(share: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where a pixel belongs to a region: half of its area or more, up to rounding errors."""
-    return share >= 0.5 - 1e-5
+        scale = self.size_px / size_px
+        frames = self.frames.assign(spacing_mm=self.frames["spacing_mm"] * scale)
+        return dataclasses.replace(self, images=images, masks=masks, frames=frames)
 
 
 def dataset_fingerprint(
@@ -178,12 +200,14 @@ def write_dataset(
     must_be_regions(regions)
     fingerprint = dataset_fingerprint(images, masks, frames, regions)
     dataset = KneeDataset(images, masks, frames, regions, fingerprint)
+    spacing = dataset.spacing()
     about = {
         "schema_version": SCHEMA_VERSION,
         "regions": list(regions),
         "frames": len(images),
         "size_px": dataset.size_px,
         "training_areas_px": dict(zip(regions, dataset.areas_px().tolist(), strict=True)),
+        "spacing_source": spacing.source if spacing else None,  # None: no millimetres
         "fingerprint": fingerprint,
     }
     aside = out.with_name(f".{out.name}.partial")
@@ -192,7 +216,8 @@ def write_dataset(
         aside.mkdir(parents=True)
         np.save(aside / "images.npy", images)
         np.save(aside / "masks.npy", masks)
-        frames[list(FRAME_COLUMNS)].to_parquet(aside / "frames.parquet", index=False)
+        kept = [column for column in SEQUENCE_COLUMNS if column in frames]
+        frames[[*FRAME_COLUMNS, *kept]].to_parquet(aside / "frames.parquet", index=False)
         for name, table in (extra or {}).items():
             table.to_parquet(aside / f"{name}.parquet", index=False)
         (aside / "dataset.json").write_text(json.dumps(about, indent=2) + "\n")

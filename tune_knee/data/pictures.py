@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from tune_knee.data.augmentation import augment_batch
-from tune_knee.data.dataset import SPLITS, KneeDataset, at_least_half, resize
+from tune_knee.data.dataset import SPLITS, KneeDataset
+from tune_knee.data.resizing import at_least_half, resize
 from tune_knee.training_config import AugmentationConfig
 
 # Okabe and Ito's palette without its black, told apart with every kind of colour vision.

@@ -1,4 +1,4 @@
-"""LabelMe folders to a dataset: crop, resize, rasterise, split, write."""
+"""Folders of labelled X-rays to a dataset: crop, resize, rasterise, split, write."""
 
 import logging
 from collections import Counter
@@ -18,9 +18,11 @@ from tune_knee.data.dataset import (
     must_be_regions,
     write_dataset,
 )
+from tune_knee.data.frames import LabelledFrame
+from tune_knee.data.image_files import EmbeddedImage
 from tune_knee.data.problems import Problems
 from tune_knee.data.rendering import RenderedFrames, render_case
-from tune_knee.data.sources import LabelledFrame, find_frames, unlabelled_images
+from tune_knee.data.sources import Found, find_frames
 from tune_knee.data.splitting import Shares, read_split, split_by_shares
 
 PAPER_REGIONS: Final = ("patella", "femur", "tibia", "patellar_tendon")
@@ -40,6 +42,8 @@ class Preparation:
         case_from: see `find_frames`.
         split: shares of training, validation and test, or a CSV file, see `read_split`.
         seed: of the shuffle of cases.
+        salt_path: the salt file that DICOM patients' names are hidden with, see
+            `pseudonyms`; None takes the one in the user's home.
     """
 
     size_px: int = 512
@@ -47,6 +51,7 @@ class Preparation:
     case_from: str | None = None
     split: Shares | Path = PAPER_SHARES
     seed: int = 0
+    salt_path: Path | None = None
 
     def __post_init__(self) -> None:
         if self.size_px < 1:
@@ -56,25 +61,34 @@ class Preparation:
 
 
 def prepare(src: Path, out: Path, preparation: Preparation) -> KneeDataset:
-    """Make a dataset folder of LabelMe files and their images.
+    """Make a dataset folder of images or DICOM objects and their labels.
 
     The largest square about a frame's centre is resized by area averaging; a pixel
-    belongs to a shape that covers at least half of it. Side and pixel spacing of the
-    frames stay unknown: LabelMe files do not tell them.
+    belongs to a shape that covers at least half of it. Of DICOM objects side, spacing and
+    time are kept, and nothing that names a patient.
 
     Raises:
-        ValueError: if `out` exists, or with all problems of the source, one line each.
+        ValueError: if `out` exists or is to hold the salt, or with all problems of the
+            source, one line each.
     """
     must_be_new(out)
+    _salt_must_be_apart(out, preparation.salt_path)
     problems = Problems()
-    frames = find_frames(src, preparation.case_from, problems)
+    found = find_frames(
+        src,
+        preparation.case_from,
+        problems,
+        regions=preparation.regions,
+        salt_path=preparation.salt_path,
+    )
+    frames = found.frames
     regions = _regions(frames, preparation.regions, problems)
-    split = _split(frames, preparation, problems)
+    split = _split(found, preparation, problems)
     _must_be_labelled(frames, regions, split, problems)
     rendered = _render(frames, regions, preparation.size_px, problems)
+    _warn_of_sources(found)
     problems.raise_if_any(src)
-    _warn_of_sources(src, frames)
-    table = _frame_table(frames, split, rendered.content_hashes)
+    table = _frame_table(frames, split, rendered)
     training = rendered.masks[table["split"].to_numpy() == "train"]
     for r, region in enumerate(regions):
         if not (training & (1 << r)).any():
@@ -84,12 +98,22 @@ def prepare(src: Path, out: Path, preparation: Preparation) -> KneeDataset:
     return write_dataset(out, rendered.images, rendered.masks, table, regions)
 
 
+def _salt_must_be_apart(out: Path, salt_path: Path | None) -> None:
+    if salt_path is not None and salt_path.resolve().is_relative_to(out.resolve()):
+        raise ValueError(
+            f"the salt must lie outside of the dataset, got salt_file={salt_path}; "
+            "with it names of patients can be tried out"
+        )
+
+
 def _render(
     frames: list[LabelledFrame], regions: tuple[str, ...], size_px: int, problems: Problems
 ) -> RenderedFrames:
     shape = (len(frames), size_px, size_px)
     images, masks = np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.uint8)
     hashes: list[str] = []
+    spacings: list[float] = []
+    bits: list[int] = []
     with tqdm(total=len(frames), desc="reading frames", unit="frame") as progress:
         for _, group in groupby(frames, key=lambda frame: frame.case):
             case = list(group)
@@ -98,14 +122,16 @@ def _render(
                 filled = slice(len(hashes), len(hashes) + len(case))
                 images[filled], masks[filled] = rendered.images, rendered.masks
                 hashes += rendered.content_hashes
+                spacings += rendered.spacing_mm
+                bits += rendered.bits_stored
             progress.update(len(case))
-    return RenderedFrames(images, masks, tuple(hashes))
+    return RenderedFrames(images, masks, tuple(hashes), tuple(spacings), tuple(bits))
 
 
 def _regions(
     frames: list[LabelledFrame], wanted: tuple[str, ...] | None, problems: Problems
 ) -> tuple[str, ...]:
-    labels = {label for frame in frames for label in frame.annotation.labels}
+    labels = {label for frame in frames for label in frame.label_names}
     if wanted is None:
         paper = [region for region in PAPER_REGIONS if region in labels]
         regions = (*paper, *sorted(labels.difference(paper)))
@@ -115,19 +141,17 @@ def _regions(
             problems.lines.append(f"labels: {error}; or choose with --regions")
         return regions
     for frame in frames:
-        for label in sorted(set(frame.annotation.labels).difference(wanted)):
+        for label in sorted(set(frame.label_names).difference(wanted)):
             must = f"a label must be one of {', '.join(wanted)}"
             mend = "rename or delete it, or add it to --regions"
-            problems.add(frame.source, must, got=f"unknown label {label}", mend=mend)
+            problems.add(frame.place, must, got=f"unknown label {label}", mend=mend)
     return wanted
 
 
-def _split(
-    frames: list[LabelledFrame], preparation: Preparation, problems: Problems
-) -> dict[str, Split]:
-    frames_by_case = Counter(frame.case for frame in frames)
+def _split(found: Found, preparation: Preparation, problems: Problems) -> dict[str, Split]:
+    frames_by_case = Counter(frame.case for frame in found.frames)
     if isinstance(preparation.split, Path):
-        return read_split(preparation.split, set(frames_by_case), problems)
+        return read_split(preparation.split, set(frames_by_case), problems, found.pseudonyms)
     try:
         return split_by_shares(frames_by_case, preparation.split, preparation.seed)
     except ValueError as error:
@@ -144,7 +168,7 @@ def _must_be_labelled(
     training = [frame for frame in frames if split.get(frame.case) == "train"]
     if not training:
         return  # an empty split is a problem already
-    trained = {label for frame in training for label in frame.annotation.labels}
+    trained = {label for frame in training for label in frame.label_names}
     for region in regions:
         if region not in trained:
             problems.add(
@@ -155,31 +179,49 @@ def _must_be_labelled(
             )
 
 
-def _warn_of_sources(src: Path, frames: list[LabelledFrame]) -> None:
-    if unlabelled := unlabelled_images(src, frames):
-        _log.warning(
-            "%d images without a JSON are left out, e.g. %s", len(unlabelled), unlabelled[0]
-        )
-    if embedded := sum(frame.image_path is None for frame in frames):
+def _warn_of_sources(found: Found) -> None:
+    for kind, places in (
+        ("images without labels are left out", found.unlabelled),
+        ("DICOM objects without a picture are passed over", found.passed_over),
+    ):
+        if places:
+            _log.warning("%d %s, e.g. %s", len(places), kind, places[0])
+    if embedded := sum(isinstance(frame.image, EmbeddedImage) for frame in found.frames):
         _log.warning(
             "%d images are absent and come from imageData, which LabelMe keeps as lossy 8-bit "
             "JPEG where the image was neither PNG nor JPEG",
             embedded,
         )
+    for frame in found.frames:
+        if crossing := _crossing(frame):
+            _log.warning(
+                "%s: the outline of %s crosses itself, and part of its inside counts as outside; "
+                "draw it again",
+                frame.place,
+                crossing,
+            )
+
+
+def _crossing(frame: LabelledFrame) -> str:
+    return ",".join(dict.fromkeys(name for labels in frame.labels for name in labels.crossing))
 
 
 def _frame_table(
-    frames: list[LabelledFrame], split: dict[str, Split], content_hashes: tuple[str, ...]
+    frames: list[LabelledFrame], split: dict[str, Split], rendered: RenderedFrames
 ) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "case": [frame.case for frame in frames],
             "frame": [frame.frame for frame in frames],
             "split": [split[frame.case] for frame in frames],
-            "side": "",
-            "spacing_mm": np.nan,
-            "spacing_source": "",
+            "side": [frame.facts.side for frame in frames],
+            "spacing_mm": rendered.spacing_mm,
+            "spacing_source": [frame.facts.spacing_source for frame in frames],
             "source": [frame.source for frame in frames],
-            "content_hash": content_hashes,
+            "content_hash": rendered.content_hashes,
+            "sequence": [frame.sequence for frame in frames],
+            "time_s": [frame.facts.time_s for frame in frames],
+            "bits_stored": rendered.bits_stored,
+            "self_crossing": [_crossing(frame) for frame in frames],
         }
     )

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tune_knee.data.dataset import at_least_half, resize
 from tune_knee.data.labelme import Bitmap, Outline, Shape
+from tune_knee.data.resizing import at_least_half, resize
 
 SCANLINES: Final = 64  # per pixel row
 

@@ -1,188 +1,130 @@
-"""Finding labelled frames in a folder, and reading their images."""
+"""Finding labelled frames in a folder: images and DICOM objects with their labels."""
 
-import binascii
-import hashlib
-import os
 import re
-from collections.abc import Iterable
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from tune_knee.data.labelme import Annotation, embedded_image, read_annotation
+from tune_knee.data.dicom_sequence import DicomSequence
+from tune_knee.data.dicom_source import DicomFolder, key_of, labelled_frames, read_dicom_folder
+from tune_knee.data.frames import LabelledFrame
+from tune_knee.data.image_files import IMAGE_SUFFIXES
+from tune_knee.data.image_source import image_frames, image_key, read_labellings
+from tune_knee.data.label_files import MASK_SUFFIXES
+from tune_knee.data.label_index import FrameKey, FrameNames, index_masks
+from tune_knee.data.natural_order import natural
 from tune_knee.data.problems import Problems
-
-IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-_ROUNDING_PX: Final = 1e-3  # by which a shape may leave its frame
+from tune_knee.data.pseudonyms import Pseudonyms, default_salt_path, read_salt
 
 
-@dataclass(frozen=True)
-class LabelledFrame:
-    """A LabelMe file and the image that it belongs to.
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a source folder holds.
 
     Attributes:
-        case: the folder of the file, or what the pattern found.
-        frame: name within the case.
-        label_path: the LabelMe file.
-        image_path: its image; None where the file alone holds it.
-        source: path of the LabelMe file in the source folder, with forward slashes.
-        annotation: what the file says.
+        frames: with labels, in natural order of case and frame.
+        unlabelled: places of images and frames without.
+        passed_over: places of DICOM objects without a picture.
+        pseudonyms: by which DICOM frames got their names; None where there are none.
     """
 
-    case: str
-    frame: str
-    label_path: Path
-    image_path: Path | None
-    source: str
-    annotation: Annotation
+    frames: list[LabelledFrame]
+    unlabelled: list[str]
+    passed_over: tuple[str, ...] = ()
+    pseudonyms: Pseudonyms | None = None
 
 
-@dataclass(frozen=True)
-class SourceImage:
-    """A grey image. `pixels` uint8 or uint16 (H, W); `content_hash` is of the file's bytes."""
+def find_frames(
+    src: Path,
+    case_from: str | None,
+    problems: Problems,
+    *,
+    regions: tuple[str, ...] | None = None,
+    salt_path: Path | None = None,
+) -> Found:
+    """All frames of a folder that have labels, searched in depth.
 
-    pixels: NDArray[Any]
-    content_hash: str
-
-    @property
-    def height(self) -> int:
-        """H."""
-        return int(self.pixels.shape[0])
-
-    @property
-    def width(self) -> int:
-        """W."""
-        return int(self.pixels.shape[1])
-
-
-def find_frames(src: Path, case_from: str | None, problems: Problems) -> list[LabelledFrame]:
-    """All LabelMe files of a folder with their images, in natural order of case and frame.
-
-    The image is the one that the file's imagePath names; where that is absent, the file's
-    own imageData. Names that begin with a dot are passed over.
+    A LabelMe file belongs to the DICOM frame that it is named after, else to the image that
+    its imagePath names; where that is absent, to its own imageData. Masks belong to the
+    frame that they are named after, see `label_index`; DICOM segmentations to those that
+    they reference. Several labels of a frame add up. Names that begin with a dot are passed
+    over.
 
     Args:
-        src: the folder, searched in depth.
+        src: the folder.
         case_from: regular expression with one group, searched for in the file's path
-            relative to `src`; None takes the file's folder.
+            relative to `src`; None takes the folder of images, the patient of DICOM objects.
         problems: takes what is wrong with the files.
+        regions: what the values of masks mean, in order.
+        salt_path: the salt file of DICOM names; None takes `default_salt_path`.
 
     Raises:
-        ValueError: if `src` is no folder or without JSON files, or `case_from` is invalid.
+        ValueError: if `src` is no folder or without labels, `case_from` is invalid, or the
+            salt file holds no salt.
     """
     pattern = None if case_from is None else _case_pattern(case_from)
     if not src.is_dir():
         raise ValueError(f"src must be a folder, got src={src}")
-    label_paths = [path for path in _visible_files(src) if path.suffix.lower() == ".json"]
-    if not label_paths:
-        raise ValueError(f"src must hold LabelMe JSON files, got none in src={src}")
-    found = (_labelled_frame(src, path, pattern, problems) for path in label_paths)
-    frames = [frame for frame in found if frame is not None]
-    _must_be_labelled_once(frames, problems)
-    return sorted(frames, key=lambda frame: (_natural(frame.case), _natural(frame.frame)))
-
-
-def unlabelled_images(src: Path, frames: Iterable[LabelledFrame]) -> list[Path]:
-    """Images of a folder that no LabelMe file names."""
-    labelled = {frame.image_path for frame in frames}
-    images = (path for path in _visible_files(src) if path.suffix.lower() in IMAGE_SUFFIXES)
-    return [path for path in images if path not in labelled]
-
-
-def read_image(frame: LabelledFrame, problems: Problems) -> SourceImage | None:
-    """Read a frame's image as grey, and check that its labels fit it.
-
-    Colour becomes luma; an orientation in EXIF data is applied, as LabelMe does.
-
-    Returns:
-        The image, or None where it cannot be read; `problems` then says why.
-    """
-    where = frame.source
-    try:
-        if frame.image_path is None:
-            content = embedded_image(frame.label_path)
-        else:
-            where = f"{frame.source} ({frame.annotation.image})"
-            content = frame.image_path.read_bytes()
-    except (OSError, binascii.Error) as error:
-        problems.add(where, "the image must be readable", got=error, mend="restore the file")
-        return None
-    pixels = _decode(content)
-    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
-        got = "none" if pixels is None else pixels.dtype
-        must = "the image must be a whole PNG, JPEG or TIFF of 8 or 16 bit"
-        problems.add(where, must, got=got, mend="export it again")
-        return None
-    image = SourceImage(pixels, hashlib.sha256(content).hexdigest()[:16])
-    _labels_must_fit(frame, image.height, image.width, problems)
-    return image
-
-
-def _decode(content: bytes) -> NDArray[Any] | None:
-    if not content:
-        return None
-    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
-    return cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
-
-
-def _labels_must_fit(frame: LabelledFrame, height: int, width: int, problems: Problems) -> None:
-    stated = frame.annotation
-    if stated.stated_height not in (None, height) or stated.stated_width not in (None, width):
-        problems.add(
-            frame.source,
-            f"imageHeight x imageWidth must be the image's {height} x {width}",
-            got=f"{stated.stated_height} x {stated.stated_width}",
-            mend="restore the image that was labelled, or, if the shapes fit this one, "
-            "open and save it in LabelMe",
+    paths = visible_files(src)
+    known = (".json", *MASK_SUFFIXES, *IMAGE_SUFFIXES)
+    others = [path for path in paths if not path.name.lower().endswith(known)]
+    folder = read_dicom_folder(src, others, problems)
+    if not folder.segmentations and not any(_may_label(path) for path in paths):
+        problems.raise_if_any(src)
+        raise ValueError(
+            "src must hold labels (LabelMe JSON files, masks or DICOM segmentations), "
+            f"got none in src={src}"
         )
-    for shape in stated.shapes:
-        low, high = shape.points.min(axis=0), shape.points.max(axis=0)
-        excess = np.maximum(-low, high - (width, height))
-        if (excess > _ROUNDING_PX).any():
-            problems.add(
-                f"{frame.source} ({shape.label})",
-                f"a shape must lie in the frame, x in [0, {width}], y in [0, {height}]",
-                got=f"x {low[0]:g} to {high[0]:g}, y {low[1]:g} to {high[1]:g}",
-                mend="move its points into the frame in LabelMe",
-            )
-
-
-def _labelled_frame(
-    src: Path, path: Path, pattern: re.Pattern[str] | None, problems: Problems
-) -> LabelledFrame | None:
-    relative = path.relative_to(src)
-    source = relative.as_posix()
-    case = _case(relative, pattern, problems)
-    annotation = read_annotation(path, source, problems)
-    if case is None or annotation is None:
-        return None
-    image_path = Path(os.path.normpath(path.parent / annotation.image))
-    if not image_path.is_relative_to(os.path.normpath(src)):
-        problems.add(
-            source,
-            "imagePath must stay in the source folder",
-            got=annotation.image,
-            mend="put the image beside the JSON and correct imagePath",
-        )
-        return None
-    if not image_path.is_file() and not annotation.embedded:
-        beside = [path.with_suffix(suffix).name for suffix in IMAGE_SUFFIXES]
-        names = [name for name in beside if (path.parent / name).is_file()]
-        mend = f"set imagePath to {names[0]}" if names else "add the image or remove the JSON"
-        problems.add(source, "imagePath must name an image", got=annotation.image, mend=mend)
-        return None
-    return LabelledFrame(
-        case=case,
-        frame=path.stem if pattern is None else relative.with_suffix("").as_posix(),
-        label_path=path,
-        image_path=image_path if image_path.is_file() else None,
-        source=source,
-        annotation=annotation,
+    dicom_keys = folder.frame_keys()
+    image_paths = [
+        path
+        for path in paths
+        if path.suffix.lower() in IMAGE_SUFFIXES and image_key(path) not in dicom_keys
+    ]
+    names = FrameNames([*dicom_keys, *map(image_key, image_paths)], _series(folder))
+    masks = index_masks(src, paths, names, regions, problems)
+    labellings = read_labellings(src, paths, names, dicom_keys, problems)
+    frames, unlabelled = image_frames(src, image_paths, labellings, masks, pattern, problems)
+    pseudonyms = None
+    if folder.sequences:
+        pseudonyms = read_salt(salt_path or default_salt_path())
+        index = masks.with_labellings(labellings)
+        more, without = labelled_frames(folder, index, pattern, pseudonyms, problems)
+        frames, unlabelled = [*frames, *more], [*unlabelled, *without]
+    return Found(
+        frames=sorted(frames, key=lambda frame: (natural(frame.case), natural(frame.frame))),
+        unlabelled=unlabelled,
+        passed_over=folder.passed_over,
+        pseudonyms=pseudonyms,
     )
+
+
+def _may_label(path: Path) -> bool:
+    return path.name.lower().endswith((".json", *MASK_SUFFIXES))
+
+
+def visible_files(src: Path) -> list[Path]:
+    """Files of a folder in depth, but for names that begin with a dot."""
+    paths = sorted(path for path in src.rglob("*") if path.is_file())
+    return [
+        path
+        for path in paths
+        if not any(part.startswith(".") for part in path.relative_to(src).parts)
+    ]
+
+
+def _series(folder: DicomFolder) -> dict[Path, list[FrameKey]]:
+    """The frames of each folder's one series of single frames, in order."""
+    found: dict[Path, list[DicomSequence]] = defaultdict(list)
+    for sequence in folder.sequences:
+        if sequence.moments[0].image.frames == 1:
+            for place in {moment.image.path.parent for moment in sequence.moments}:
+                found[place].append(sequence)
+    return {
+        place: [key_of(several[0], position) for position in range(len(several[0]))]
+        for place, several in found.items()
+        if len(several) == 1
+    }
 
 
 def _case_pattern(text: str) -> re.Pattern[str]:
@@ -198,44 +140,3 @@ def _case_pattern(text: str) -> re.Pattern[str]:
             "put the part that names the case in parentheses"
         )
     return pattern
-
-
-def _case(relative: Path, pattern: re.Pattern[str] | None, problems: Problems) -> str | None:
-    source = relative.as_posix()
-    if pattern is None:
-        if len(relative.parts) > 1:
-            return relative.parent.as_posix()
-        mend = "move it into a folder of its case, or use --case-from"
-        problems.add(source, "a frame must lie in a case's folder", got="none", mend=mend)
-        return None
-    match = pattern.search(source)
-    if match is None or not match[1]:
-        must, mend = f"the path must match --case-from {pattern.pattern}", "widen the pattern"
-        problems.add(source, must, got="no case", mend=mend)
-        return None
-    return match[1]
-
-
-def _must_be_labelled_once(frames: list[LabelledFrame], problems: Problems) -> None:
-    seen: dict[Path, str] = {}
-    for frame in frames:
-        if frame.image_path is None:
-            continue
-        first = seen.setdefault(frame.image_path, frame.source)
-        if first != frame.source:
-            must = "an image must have one JSON"
-            problems.add(frame.source, must, got=f"{first} too", mend="remove one of them")
-
-
-def _visible_files(src: Path) -> list[Path]:
-    paths = sorted(path for path in src.rglob("*") if path.is_file())
-    return [
-        path
-        for path in paths
-        if not any(part.startswith(".") for part in path.relative_to(src).parts)
-    ]
-
-
-def _natural(name: str) -> list[Any]:
-    """Sort key by which frame2 comes before frame10: text and numbers in turn."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tune_knee.data.dataset import SPLITS, Split
 from tune_knee.data.problems import Problems
+from tune_knee.data.pseudonyms import Pseudonyms
 
 Shares = tuple[float, float, float]
 
@@ -60,8 +61,12 @@ def split_by_shares(
     return {case: SPLITS[run] for case, run in zip(shuffled, runs, strict=True)}
 
 
-def read_split(path: Path, cases: set[str], problems: Problems) -> dict[str, Split]:
+def read_split(
+    path: Path, cases: set[str], problems: Problems, pseudonyms: Pseudonyms | None = None
+) -> dict[str, Split]:
     """Read a CSV with the columns case and split; what does not fit goes to `problems`.
+
+    With `pseudonyms` a row may name a case by its PatientID too.
 
     Raises:
         ValueError: if the file cannot be read or lacks a column.
@@ -74,6 +79,9 @@ def read_split(path: Path, cases: set[str], problems: Problems) -> dict[str, Spl
         raise ValueError(
             f"{path} must have the columns case and split, got {', '.join(table.columns)}"
         )
+    if pseudonyms is not None:
+        names = {case: pseudonyms.case(case) for case in table["case"]}
+        table["case"] = [names[case] if names[case] in cases else case for case in table["case"]]
     split: dict[str, Split] = {}
     for case, name in zip(table["case"], table["split"], strict=True):
         if name not in get_args(Split):
