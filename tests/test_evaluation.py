@@ -1,38 +1,39 @@
 import time
 
-import pandas as pd
 import pytest
 import ray
 from tiny_knees import tiny_budget, tiny_knees
 
+from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import TrialConfig
-from tune_knee.evaluation import Evaluated, EvaluationStage
+from tune_knee.evaluation import EvaluationStage
 from tune_knee.networks import build_network
-from tune_knee.trial_folder import TrialFolder
+from tune_knee.storage import FolderStorage
 
 TRIAL = TrialConfig(network="segformer_b2")
 
 
 @pytest.fixture
 def stage(local_ray, tmp_path):
+    storage = FolderStorage(tmp_path)
     weights = build_network(TRIAL.network, regions=2, width=0.25).state_dict()
     for trial_id in ("aaa", "bbb"):
-        TrialFolder.of(tmp_path, trial_id).save_best(2, weights, referred=None)
-    return EvaluationStage(tmp_path, tiny_budget(), ray.put(tiny_knees()), gpus=0)
+        Checkpoints.of(storage, trial_id).save_best(2, weights, referred=None)
+    return EvaluationStage(storage, tiny_budget(), ray.put(tiny_knees()), gpus=0)
 
 
-def test_tests_are_handed_out_once_and_a_failing_one_with_its_error(stage, tmp_path, caplog):
+def test_tests_are_handed_out_once_and_a_failing_one_with_its_error(stage, caplog):
     assert list(stage.done()) == list(stage.done(wait=True)) == []
     for trial_id in ("aaa", "no weights", "bbb"):
         stage.submit(trial_id, TRIAL)
     done = {tested.trial_id: tested for tested in stage.done(wait=True)}
     assert set(done) == {"aaa", "no weights", "bbb"}
     for trial_id in ("aaa", "bbb"):
-        frames_path = TrialFolder.of(tmp_path, trial_id).frames_path
-        assert done[trial_id] == Evaluated(trial_id, frames_path)
-        assert len(pd.read_parquet(frames_path)) == 4
+        assert done[trial_id].error == ""
+        assert len(done[trial_id].tested.frames) == 4
+        assert len(done[trial_id].tested.masks) == 2
     failed = done["no weights"]
-    assert failed.rows is None
+    assert failed.tested is None
     assert failed.error.startswith("ValueError: a trained trial must hold best weights, got none")
     assert "the test of trial no weights failed" in caplog.text
     assert list(stage.done(wait=True)) == []

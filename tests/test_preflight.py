@@ -75,32 +75,3 @@ def test_a_disk_with_just_enough_room_is_taken(tmp_path, monkeypatch):
     preflight.check_disk(tmp_path, 3 * 2**30)
     with pytest.raises(ValueError, match=r"must have 3\.0 GiB free .* got 3\.0 GiB at "):
         preflight.check_disk(tmp_path, 3 * 2**30 + 1)
-
-
-@pytest.mark.parametrize(
-    ("offered", "gpus", "concurrent"),
-    [
-        ({"CPU": 2}, 0, 2),
-        ({"CPU": 4, "GPU": 1}, 0.25, 4),
-        ({"CPU": 100, "GPU": 7}, 0.07, 100),  # 100 * 0.07 is a little above 7 in floating point
-        ({"CPU": 4, "GPU": 4}, 2, 2),
-    ],
-)
-def test_resources_that_ray_has_are_taken(offered, gpus, concurrent):
-    preflight.check_resources(offered, cpus_per_trial=1, gpus_per_trial=gpus, concurrent=concurrent)
-
-
-@pytest.mark.parametrize(
-    ("offered", "gpus", "concurrent", "message"),
-    [
-        ({"CPU": 2}, 0, 3, "must offer 3 CPUs for 3 trials at a time, got 2; lower --max-conc"),
-        ({}, 0, 1, "must offer 1 CPUs for 1 trials at a time, got 0"),
-        ({"CPU": 2}, 1, 1, "must offer 1 GPUs .*, got 0; lower .* or --gpus-per-trial"),
-        ({"CPU": 9, "GPU": 1}, 0.25, 5, "must offer 1.25 GPUs for 5 trials at a time, got 1"),
-    ],
-)
-def test_what_would_wait_forever_is_refused(offered, gpus, concurrent, message):
-    with pytest.raises(ValueError, match=message):
-        preflight.check_resources(
-            offered, cpus_per_trial=1, gpus_per_trial=gpus, concurrent=concurrent
-        )

@@ -2,10 +2,11 @@ import torch
 from tiny_knees import tiny_budget, tiny_knees
 
 from tune_knee import keys
+from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import TrialConfig
 from tune_knee.resumable import ResumableTrainer
+from tune_knee.storage import FolderStorage
 from tune_knee.training import Trainer
-from tune_knee.trial_folder import TrialFolder
 
 TRIAL = TrialConfig(network="segformer_b2")
 
@@ -18,7 +19,7 @@ def training(root, **changes):
         seed=1,
         device=torch.device("cpu"),
     )
-    return ResumableTrainer(trainer, TrialFolder(root))
+    return ResumableTrainer(trainer, Checkpoints(FolderStorage(root)))
 
 
 def shows(each, monkeypatch, *mean_ious):
@@ -36,12 +37,12 @@ def shows(each, monkeypatch, *mean_ious):
 
 
 def saved_step(root):
-    state = TrialFolder(root).load_state()
+    state = Checkpoints(FolderStorage(root)).load_state()
     return state and int(state["reports"][-1][keys.STEP])
 
 
 def best_steps(root):
-    return TrialFolder(root)._best_steps()
+    return Checkpoints(FolderStorage(root))._best_steps()
 
 
 def test_a_fresh_trial_starts_at_zero_and_saves_nothing(tmp_path):
@@ -76,7 +77,7 @@ def test_best_weights_are_those_of_the_best_validation(tmp_path, monkeypatch):
     each.run_interval()
     weights = {name: value.clone() for name, value in each.trainer.network.state_dict().items()}
     each.run_interval()
-    step, best = TrialFolder(tmp_path).load_best()
+    step, best = Checkpoints(FolderStorage(tmp_path)).load_best()
     assert step == 2
     assert all(torch.equal(best[name], value) for name, value in weights.items())
 

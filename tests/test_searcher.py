@@ -7,10 +7,12 @@ from tiny_knees import tiny_budget
 
 from tune_knee import keys
 from tune_knee.config import trial_id
+from tune_knee.gpu_share import TrialResources
 from tune_knee.point_queue import PointQueue
 from tune_knee.search import TauSearch, storage_in
 from tune_knee.search_config import SearchConfig, SearchSpace
 from tune_knee.searcher import StudySearcher
+from tune_knee.storage import FolderStorage
 from tune_knee.study_plan import StudyPlan
 
 POINTS = 3
@@ -21,13 +23,14 @@ RESULT = {keys.BEST_OVERLAP: 0.5, keys.BEST_DISTANCE_PX: 2.0, keys.STEP: 8}
 def plan(tmp_path):
     return StudyPlan(
         root=tmp_path,
+        study_id="study 1",
+        storage=FolderStorage(tmp_path),
         trials={},
         budget=tiny_budget(),
         fingerprint="f1",
         hardest_region="bar",
         max_concurrent=2,
-        cpus_per_trial=1,
-        gpus_per_trial=0,
+        resources={"segformer_b2": TrialResources()},
     )
 
 

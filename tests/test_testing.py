@@ -9,11 +9,12 @@ from tiny_knees import REGIONS, tiny_budget, tiny_knees
 from torch import nn
 
 from tune_knee import keys
+from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import TrialConfig
 from tune_knee.metrics import region_metrics
 from tune_knee.networks import build_network
+from tune_knee.storage import FolderStorage
 from tune_knee.testing import aggregate_frames, evaluate_frames, evaluate_trial
-from tune_knee.trial_folder import TrialFolder
 
 CPU = torch.device("cpu")
 NAN = math.nan
@@ -116,35 +117,26 @@ def test_regions_are_kept_apart_and_in_order():
 
 @pytest.fixture
 def trained(tmp_path):
-    """A study's folder with best weights for one trial; returns it with the network."""
+    """Checkpoints with best weights; returns them with the network."""
     torch.manual_seed(0)
     network = build_network(TRIAL.network, regions=2, width=0.25)
     nn.init.constant_(network.decode_head.conv_seg.bias, 0.1)
-    TrialFolder.of(tmp_path, "abc").save_best(2, network.state_dict(), referred=None)
-    return tmp_path, network
+    checkpoints = Checkpoints.of(FolderStorage(tmp_path), "abc")
+    checkpoints.save_best(2, network.state_dict(), referred=None)
+    return checkpoints, network
 
 
 def test_a_trial_is_tested_with_its_best_weights(trained):
-    study, network = trained
-    rows = evaluate_trial(study, "abc", TRIAL, tiny_budget(), tiny_knees())
-    assert rows == TrialFolder.of(study, "abc").frames_path
+    checkpoints, network = trained
+    tested = evaluate_trial(checkpoints, TRIAL, tiny_budget(), tiny_knees())
     expected = evaluate_frames(network, tiny_knees(), batch_size=2, device=CPU)
-    pd.testing.assert_frame_equal(pd.read_parquet(rows), expected.frames)
-    masks = pd.read_parquet(TrialFolder.of(study, "abc").masks_path)
-    pd.testing.assert_frame_equal(masks, expected.masks)
+    pd.testing.assert_frame_equal(tested.frames, expected.frames)
+    pd.testing.assert_frame_equal(tested.masks, expected.masks)
     assert not np.isclose(expected.frames["recall"], 0).all()
 
 
-def test_a_trial_is_tested_once(trained, monkeypatch):
-    study, _ = trained
-    rows = evaluate_trial(study, "abc", TRIAL, tiny_budget(), tiny_knees())
-    before = rows.stat().st_mtime_ns
-    monkeypatch.setattr("tune_knee.testing.build_network", None)
-    assert evaluate_trial(study, "abc", TRIAL, tiny_budget(), tiny_knees()) == rows
-    assert rows.stat().st_mtime_ns == before
-
-
 def test_a_trial_without_best_weights_cannot_be_tested(tmp_path):
+    checkpoints = Checkpoints.of(FolderStorage(tmp_path), "abc")
     with pytest.raises(ValueError, match="must hold best weights"):
-        evaluate_trial(tmp_path, "abc", TRIAL, tiny_budget(), tiny_knees())
+        evaluate_trial(checkpoints, TRIAL, tiny_budget(), tiny_knees())
     assert not (tmp_path / "trials" / "abc").exists()

@@ -8,11 +8,13 @@ from ray.tune.result import DONE
 from tiny_knees import PLAIN, tiny_budget, tiny_knees, to_the_bit
 
 from tune_knee import keys
+from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import LossWeights, TrialConfig, trial_seed
 from tune_knee.stoppers import StudyStopper
+from tune_knee.storage import FolderStorage
+from tune_knee.storage_mark import mark
 from tune_knee.trainable import KneeTrial
 from tune_knee.training_config import OptimizerConfig
-from tune_knee.trial_folder import TrialFolder
 
 TRIALS = {
     "aaa": TrialConfig(network="segformer_b2", loss="ce1"),
@@ -23,7 +25,7 @@ TRIALS = {
 @pytest.fixture(autouse=True)
 def _logs_stay(monkeypatch):
     """`log_here` takes over the process's log, which in a test is pytest's."""
-    monkeypatch.setattr(TrialFolder, "log_here", lambda folder: None)
+    monkeypatch.setattr(Checkpoints, "log_here", lambda checkpoints: None)
 
 
 def assigned(trial_id):
@@ -32,12 +34,15 @@ def assigned(trial_id):
 
 def knee_trial(study, trial_id="aaa", **changes):
     """A trainable without Tune around it."""
+    storage = FolderStorage(study)
+    mark(storage, "study 1")
     trial = object.__new__(KneeTrial)
     trial.setup(
         assigned(trial_id),
         dataset=tiny_knees(),
         budget=tiny_budget(**changes),
-        study=study,
+        storage=storage,
+        study_id="study 1",
     )
     return trial
 
@@ -87,7 +92,7 @@ def test_a_report_that_tune_writes_into_leaves_the_trial_as_it_is(tmp_path):
 def test_an_interrupted_trial_saves_what_is_not_saved_yet(tmp_path):
     trial = knee_trial(tmp_path, checkpoint_interval=5)
     trial.save_checkpoint("unused")
-    assert TrialFolder.of(tmp_path, "aaa").load_state() is None
+    assert Checkpoints.of(FolderStorage(tmp_path), "aaa").load_state() is None
     report = trial.step()
     trial.save_checkpoint("unused")
     again = knee_trial(tmp_path, checkpoint_interval=5)
@@ -102,7 +107,7 @@ def test_a_trial_interrupted_while_it_repeats_loses_nothing(tmp_path):
     again = knee_trial(tmp_path, max_steps=8)
     again.step()
     again.save_checkpoint("unused")
-    state = TrialFolder.of(tmp_path, "aaa").load_state()
+    state = Checkpoints.of(FolderStorage(tmp_path), "aaa").load_state()
     assert state["reports"][-1][keys.STEP] == 6
 
 
@@ -131,9 +136,7 @@ def test_a_loss_that_is_not_finite_ends_the_trial_with_its_reason(tmp_path):
     assert set(result) == {DONE, keys.FAILURE}
 
 
-@pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError("m"), OSError(28, "full")]
-)
+@pytest.mark.parametrize("error", [MemoryError("m"), OSError(28, "full")])
 def test_what_a_trial_dies_of_by_itself_becomes_its_result(tmp_path, monkeypatch, error):
     trial = knee_trial(tmp_path)
 
@@ -158,7 +161,11 @@ def test_a_trial_that_cannot_start_is_a_failure_too(tmp_path):
 
 def test_tune_trains_trials_one_after_the_other(local_ray, tmp_path):
     budget = tiny_budget(max_steps=4)
-    trainable = tune.with_parameters(KneeTrial, dataset=tiny_knees(), budget=budget, study=tmp_path)
+    storage = FolderStorage(tmp_path)
+    mark(storage, "study 1")
+    trainable = tune.with_parameters(
+        KneeTrial, dataset=tiny_knees(), budget=budget, storage=storage, study_id="study 1"
+    )
     as_json = {trial_id: assigned(trial_id)[keys.TRIAL_CONFIG] for trial_id in TRIALS}
     trials = tune.run(
         tune.with_resources(trainable, {"CPU": 1}),
@@ -178,3 +185,30 @@ def test_tune_trains_trials_one_after_the_other(local_ray, tmp_path):
         assert f"{TRIALS[trial_id].label} step 4: loss " in log
         alone = trained(knee_trial(tmp_path / "alone", trial_id, max_steps=4), 2)[-1]
         assert to_the_bit([{key: result[key] for key in alone}]) == [alone]
+
+
+def test_too_little_gpu_memory_does_not_end_the_trial_yet(tmp_path, monkeypatch):
+    trial = knee_trial(tmp_path)
+    first = trial.step()
+
+    def too_little(trainer):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tune_knee.training.Trainer.run_interval", too_little)
+        result = trial.step()
+    assert result == {
+        keys.FAILURE: "OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB",
+        keys.OUT_OF_MEMORY: True,
+    }
+    trial.save_checkpoint("unused")
+    again = knee_trial(tmp_path)
+    assert to_the_bit([again.step()]) == to_the_bit([first])
+
+
+def test_a_node_that_does_not_see_the_storage_trains_nothing(tmp_path):
+    mark(FolderStorage(tmp_path), "another study")
+    trial = object.__new__(KneeTrial)
+    with pytest.raises(RuntimeError, match=r"got nothing of study study 1 in .* on "):
+        trial.setup(assigned("aaa"), dataset=tiny_knees(), budget=tiny_budget(),
+                    storage=FolderStorage(tmp_path), study_id="study 1")  # fmt: skip

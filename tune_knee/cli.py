@@ -8,6 +8,7 @@ from typing import Final
 
 from tune_knee.config import BUDGETS
 from tune_knee.search_config import OBJECTIVES, SAMPLERS
+from tune_knee.tracking_uri import require_no_secret
 
 _DESCRIPTION: Final = """\
 Train, test and rank a grid of networks and losses on dynamic knee X-rays.
@@ -15,10 +16,12 @@ Train, test and rank a grid of networks and losses on dynamic knee X-rays.
 Without --data the study runs on the phantom, knees made by this project. Without a GPU it
 runs the preview budget: small frames, narrow networks, few steps."""
 
+AUTO: Final = "auto"
+
 # What defines a study's trials, and so cannot change when it goes on.
 _DEFINING: Final = (
     "network", "loss", "pretrained", "seeds", "trials", "sampler", "objective", "warm_start",
-    "pruner", "refine", "top",
+    "pruner", "refine", "top", "storage",
 )  # fmt: skip
 # What a refinement has from its search.
 _OF_THE_SEARCH: Final = ("loss", "pretrained", "trials", "sampler", "objective", "pruner")
@@ -47,7 +50,9 @@ class Arguments:
     budget: str | None
     tracking_uri: str | None
     max_concurrent: int | None
-    gpus_per_trial: float | None
+    gpus_per_trial: float | str | None
+    address: str | None
+    storage: str | None
     network: list[str]
     loss: list[str]
     pretrained: bool
@@ -93,13 +98,18 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
                        help="a prepared data set [the phantom, made in --out]")  # fmt: skip
     where.add_argument("--out", type=Path, metavar="DIR",
                        help="the study's folder, which names the study [out/GRID]")  # fmt: skip
-    where.add_argument("--tracking-uri", metavar="URI",
+    where.add_argument("--tracking-uri", type=_address, metavar="URI",
                        help="MLflow [sqlite in --out]")  # fmt: skip
     machine = parser.add_argument_group("on what")
     machine.add_argument("--max-concurrent", type=_positive_int, metavar="N",
                          help="trials at a time [as many as fit]")  # fmt: skip
-    machine.add_argument("--gpus-per-trial", type=_share, metavar="F",
-                         help="share of a GPU a trial takes [1 where there is a GPU]")  # fmt: skip
+    machine.add_argument("--gpus-per-trial", type=_share, metavar="F|auto",
+                         help="share of a GPU a trial takes; auto measures what each network "
+                         "needs: as many as fit share a GPU [1 where there is one]")  # fmt: skip
+    machine.add_argument("--address", metavar="HOST:PORT|auto",
+                         help="the Ray cluster to run on [one of this machine's own]")  # fmt: skip
+    machine.add_argument("--storage", metavar="DIR|s3://BUCKET/PREFIX",
+                         help="checkpoints' place, which all nodes must see [--out]")  # fmt: skip
     go = parser.add_argument_group("going on, and looking first")
     go.add_argument("--resume", action="store_true",
                     help="go on with the study in --out; leaves finished trials alone")  # fmt: skip
@@ -159,11 +169,20 @@ def _positive_int(text: str) -> int:
     return int(text)
 
 
-def _share(text: str) -> float:
+def _address(text: str) -> str:
+    try:
+        return require_no_secret(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _share(text: str) -> float | str:
+    if text == AUTO:
+        return text
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"must be a share in [0, 1], got {text}")
+        raise argparse.ArgumentTypeError(f"must be a share in [0, 1] or auto, got {text}")
     return value

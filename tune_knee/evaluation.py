@@ -3,37 +3,39 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray
 import torch
 
+from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import Budget, TrialConfig
 from tune_knee.data.dataset import KneeDataset
-from tune_knee.testing import evaluate_trial
+from tune_knee.storage import Storage
+from tune_knee.testing import Tested, evaluate_trial
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A trial's test: its rows, or why there are none."""
+    """A trial's test, or why there is none."""
 
     trial_id: str
-    rows: Path | None
+    tested: Tested | None
     error: str = ""
 
 
 class _Tester:
     """A process that tests one trial after another, on one thread."""
 
-    def __init__(self, study: Path, budget: Budget) -> None:
+    def __init__(self, storage: Storage, budget: Budget) -> None:
         torch.set_num_threads(1)
-        self._study, self._budget = study, budget
+        self._storage, self._budget = storage, budget
 
-    def test(self, trial_id: str, trial: TrialConfig, dataset: KneeDataset) -> Path:
-        return evaluate_trial(self._study, trial_id, trial, self._budget, dataset)
+    def test(self, trial_id: str, trial: TrialConfig, dataset: KneeDataset) -> Tested:
+        checkpoints = Checkpoints.of(self._storage, trial_id)
+        return evaluate_trial(checkpoints, trial, self._budget, dataset)
 
 
 class EvaluationStage:
@@ -44,19 +46,24 @@ class EvaluationStage:
     """
 
     def __init__(
-        self, study: Path, budget: Budget, dataset: "ray.ObjectRef[KneeDataset]", *, gpus: float
+        self,
+        storage: Storage,
+        budget: Budget,
+        dataset: "ray.ObjectRef[KneeDataset]",
+        *,
+        gpus: float,
     ) -> None:
         self._dataset = dataset
         # A CPU of its own would take one from the trials; a test takes seconds.
         self._tester: Any = (
             ray.remote(_Tester)
             .options(num_cpus=0, num_gpus=gpus, max_restarts=-1, max_task_retries=2)
-            .remote(study, budget)
+            .remote(storage, budget)
         )
-        self._pending: dict[ray.ObjectRef[Path], str] = {}
+        self._pending: dict[ray.ObjectRef[Tested], str] = {}
 
     def submit(self, trial_id: str, trial: TrialConfig) -> None:
-        """Test a trial, unless it was tested."""
+        """Test a trial."""
         reference = self._tester.test.remote(trial_id, trial, self._dataset)
         self._pending[reference] = trial_id
 

@@ -58,6 +58,7 @@ BEST_STEP: Final = "best/step"
 TEST_SCORE: Final = "test/score"
 
 FAILURE: Final = "failure"  # instead of a report: why the trial cannot go on
+OUT_OF_MEMORY: Final = "out_of_memory"  # beside it: the GPU's memory was too little
 TRIAL_ID: Final = "trial_id"  # what Tune's config holds: this
 TRIAL_CONFIG: Final = "trial_config"  # and the trial as JSON; Tune replaces objects
 

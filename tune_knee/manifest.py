@@ -31,6 +31,7 @@ class Manifest:
         data: the data set's folder.
         fingerprint: the data's identity.
         tracking_uri: where results go.
+        storage: where checkpoints go, as `open_storage` takes it.
     """
 
     study: str
@@ -43,6 +44,7 @@ class Manifest:
     data: Path
     fingerprint: str
     tracking_uri: str
+    storage: str
     schema_version: Literal[1] = 1
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -58,6 +60,13 @@ class Manifest:
         if self.search is None:
             return len(self.trials)
         return self.search.points * self.search.seeds
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks that are trained."""
+        if self.search is None:
+            return tuple(sorted({trial.network for trial in self.trials}))
+        return self.search.space.networks
 
     def trials_by_id(self) -> dict[str, TrialConfig]:
         """The trials by their ids, in the grid's order."""

@@ -17,6 +17,7 @@ from tune_knee.data.phantom import make_phantom
 from tune_knee.manifest import FILE_NAME, Manifest
 from tune_knee.refinement import Refinement, refine
 from tune_knee.search_plan import SearchPlan, repeated
+from tune_knee.storage import FolderStorage, Storage, open_storage
 from tune_knee.tracking_store import require_reachable, sqlite_uri
 from tune_knee.warm_start import WarmStart, find_study, load_warm_start
 
@@ -29,10 +30,16 @@ class OpenedStudy:
     manifest: Manifest
     dataset: KneeDataset
 
+    @property
+    def storage(self) -> Storage:
+        """Where checkpoints are."""
+        return open_storage(self.manifest.storage)
 
-def resume_command(out: Path) -> str:
-    """What to type to go on."""
-    return f"python -m tune_knee.run --resume --out {shlex.quote(str(out))}"
+
+def resume_command(out: Path, address: str | None = None) -> str:
+    """What to type to go on, on the cluster at an address."""
+    where = "" if address is None else f" --address {shlex.quote(address)}"
+    return f"python -m tune_knee.run --resume --out {shlex.quote(str(out))}{where}"
 
 
 def asked_space(arguments: Arguments) -> Grid | Search:
@@ -140,6 +147,7 @@ def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
         data=data,
         fingerprint=dataset.fingerprint,
         tracking_uri=arguments.tracking_uri or sqlite_uri(out),
+        storage=str(out) if arguments.storage is None else arguments.storage,
     )
     opened = ready(OpenedStudy(out, manifest, dataset))
     manifest.write(out)
@@ -211,7 +219,9 @@ def ready(opened: OpenedStudy) -> OpenedStudy:
         preflight.check_pretrained(trials, manifest.budget)
     regions = len(resized.regions)
     needed = max(preflight.disk_needed(trials, manifest.budget, regions) for trials in left)
-    preflight.check_disk(opened.out, needed)
+    if isinstance(opened.storage, FolderStorage):
+        opened.storage.root.mkdir(parents=True, exist_ok=True)
+        preflight.check_disk(opened.storage.root, needed)
     require_reachable(manifest.tracking_uri)
     return replace(opened, dataset=resized)
 

@@ -1,9 +1,9 @@
 """What must hold before a study starts; each failure is one error with its mend."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -101,21 +101,3 @@ def check_disk(out: Path, needed: int) -> None:
             f"the disk of --out must have {needed / 2**30:.1f} GiB free for checkpoints, "
             f"got {free / 2**30:.1f} GiB at {out}; free some, or name another --out"
         )
-
-
-def check_resources(
-    available: Mapping[str, Any], *, cpus_per_trial: float, gpus_per_trial: float, concurrent: int
-) -> None:
-    """Ray has what all concurrent trials ask for, so that none waits forever.
-
-    Raises:
-        ValueError: else.
-    """
-    for kind, per_trial in {"CPU": cpus_per_trial, "GPU": gpus_per_trial}.items():
-        offered = float(available.get(kind, 0))
-        if per_trial * concurrent > offered + 1e-6:
-            raise ValueError(
-                f"Ray must offer {per_trial * concurrent:g} {kind}s for {concurrent} trials at "
-                f"a time, got {offered:g}; lower --max-concurrent"
-                + (" or --gpus-per-trial" if kind == "GPU" else "")
-            )

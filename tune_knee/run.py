@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import ray
 from rich.console import Console
+from rich.logging import RichHandler
 
 from analysis.beside_grid import beside_grid
 from analysis.console import ranking_table
 from analysis.load import load_study
 from analysis.ranking import score_metrics, score_trials
-from tune_knee import keys, preflight
+from tune_knee import delivery, keys, preflight
 from tune_knee.cli import Arguments, parse
+from tune_knee.cluster import plan_study, start_ray
 from tune_knee.dry_run import dry_run
 from tune_knee.interruption import Interruption
 from tune_knee.opening import OpenedStudy, open_study, resume_command
@@ -32,37 +33,8 @@ log = logging.getLogger("tune_knee")
 
 _PLAIN_WIDTH: Final = 120  # where no terminal has a width
 _INTERRUPTED: Final = 130  # exit status after Ctrl-C, as shells have it
-
-
-def start_ray() -> str:
-    """Start Ray here, or join the cluster that RAY_ADDRESS names; its dashboard's address."""
-    context = ray.init(dashboard_host="127.0.0.1", log_to_driver=False, configure_logging=False)
-    return str(context.dashboard_url)
-
-
-def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:
-    """How many trials at a time, and what each takes of this Ray cluster."""
-    manifest, dataset = opened.manifest, opened.dataset
-    offered = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    on_gpu = offered.get("GPU", 0) > 0
-    gpus = arguments.gpus_per_trial
-    if gpus is None:
-        gpus = 1.0 if on_gpu else 0.0
-    fit = int(offered["CPU"])
-    if gpus:
-        fit = min(fit, int(offered.get("GPU", 0)) * int(1 / gpus + 1e-6))  # a trial needs one GPU
-    concurrent = arguments.max_concurrent or max(1, fit)
-    preflight.check_resources(offered, cpus_per_trial=1, gpus_per_trial=gpus, concurrent=concurrent)
-    return StudyPlan(
-        root=opened.out,
-        trials=manifest.trials_by_id(),
-        budget=manifest.budget,
-        fingerprint=manifest.fingerprint,
-        hardest_region=preflight.hardest_region(manifest.budget.stopping, dataset),
-        max_concurrent=concurrent,
-        cpus_per_trial=1,
-        gpus_per_trial=gpus,
-    )
+_UNSENT: Final = "unsent.jsonl"  # what MLflow was not told yet
+_PATIENCE_INTERRUPTED_S: Final = 5.0  # who presses Ctrl-C does not wait a minute for MLflow
 
 
 def quieten_libraries() -> None:
@@ -75,9 +47,16 @@ def quieten_libraries() -> None:
 
 
 def log_to(path: Path, console: Console) -> None:
-    """Log into the study's file; without a terminal, our own lines to stderr too."""
+    """Log into the study's file, and that MLflow is away to the terminal.
+
+    Without a terminal all our own lines go to stderr too.
+    """
     handlers: list[logging.Handler] = [logging.FileHandler(path)]
-    if not console.is_terminal:
+    if console.is_terminal:
+        noticed = RichHandler(console=console, show_path=False)
+        noticed.addFilter(logging.Filter(delivery.__name__))
+        handlers.append(noticed)
+    else:
         shown = logging.StreamHandler()
         shown.addFilter(logging.Filter("tune_knee"))
         handlers.append(shown)
@@ -98,6 +77,7 @@ def open_tracker(opened: OpenedStudy) -> StudyTracker:
         manifest.tracking_uri,
         manifest.study,
         study_id=manifest.study_id,
+        outbox=opened.out / _UNSENT,
         budget=manifest.budget,
         fingerprint=manifest.fingerprint,
         regions=opened.dataset.regions,
@@ -160,7 +140,7 @@ def progress_of(plan: StudyPlan, planned: int) -> StudyProgress:
 def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> int:
     """Train and test what is left of a study, and rank it."""
     log_to(opened.out / "study.log", console)
-    dashboard = start_ray()
+    dashboard = start_ray(arguments.address)
     plan = plan_study(arguments, opened)
     if arguments.retry_failed:
         for trial_id, outcome in plan.outcomes().items():
@@ -170,25 +150,30 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
     announce(opened, plan, dashboard, console)
     tracker = open_tracker(opened)
     progress = progress_of(plan, opened.manifest.planned)
-    go_on = f"go on with:\n  {resume_command(opened.out)}"
+    command = resume_command(opened.out, arguments.address)
+    go_on = f"go on with:\n  {command}"
     with Interruption() as interruption:
         try:
             with ProgressView(progress, console) as view:
                 run_study(plan, opened.dataset, tracker, view, interruption, search)
         except KeyboardInterrupt:
-            tracker.finish_study("KILLED")
+            tracker.finish_study("KILLED", _PATIENCE_INTERRUPTED_S)
             console.print(f"Stopped at once, without what was not yet saved; {go_on}")
             return _INTERRUPTED
     if interruption.requested:
-        tracker.finish_study("KILLED")
+        tracker.finish_study("KILLED", _PATIENCE_INTERRUPTED_S)
         console.print(f"Interrupted, and all is saved; {go_on}")
         return _INTERRUPTED
-    return conclude(opened, plan, tracker, console)
+    return conclude(opened, plan, tracker, console, command)
 
 
-def conclude(opened: OpenedStudy, plan: StudyPlan, tracker: StudyTracker, console: Console) -> int:
+def conclude(
+    opened: OpenedStudy, plan: StudyPlan, tracker: StudyTracker, console: Console, command: str
+) -> int:
     """Rank what is tested, write the scores to MLflow, and name what failed."""
     manifest, outcomes = opened.manifest, plan.outcomes()
+    if unsent := tracker.flush():
+        return leave_unsent(opened, unsent, console, command)
     if any(outcome.tested for outcome in outcomes.values()):
         field = beside_grid(load_study(manifest.tracking_uri, manifest.study_id))
         scores = score_metrics(score_trials(field.study.tests))
@@ -205,13 +190,26 @@ def conclude(opened: OpenedStudy, plan: StudyPlan, tracker: StudyTracker, consol
                 soft_wrap=True,
             )
     whole = all(each.tested or each.status == PRUNED for each in outcomes.values())
-    tracker.finish_study("FINISHED" if whole else "FAILED")
+    if unsent := tracker.finish_study("FINISHED" if whole else "FAILED"):
+        return leave_unsent(opened, unsent, console, command)
     if not whole and manifest.search is None:
         console.print(
-            f"Take them up again with:\n  {resume_command(opened.out)} --retry-failed",
+            f"Take them up again with:\n  {command} --retry-failed",
             soft_wrap=True,
         )
     return 0 if whole else 1
+
+
+def leave_unsent(opened: OpenedStudy, unsent: int, console: Console, command: str) -> int:
+    """Say what MLflow lacks and how it gets it, a minute after the study's end."""
+    console.print(
+        f"MLflow was not told everything: {unsent} entries wait in {opened.out / _UNSENT} (why: "
+        f"{opened.out / 'study.log'}). Once it answers, send them and rank the trials with:\n"
+        f"  {command}",
+        style="red",
+        soft_wrap=True,
+    )
+    return 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

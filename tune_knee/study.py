@@ -18,8 +18,10 @@ from tune_knee import keys
 from tune_knee.config import trial_seed
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.evaluation import Evaluated, EvaluationStage
-from tune_knee.interruption import Interruption, PausingScheduler, pausing_asha
+from tune_knee.gpu_share import TEST_SHARE
+from tune_knee.interruption import Interruption
 from tune_knee.progress import ProgressView
+from tune_knee.schedulers import StudyScheduler, placement, study_asha
 from tune_knee.searcher import StudySearcher
 from tune_knee.stoppers import StudyStopper
 from tune_knee.study_plan import SearchSession, StudyPlan
@@ -32,10 +34,6 @@ log = logging.getLogger(__name__)
 
 # A process that dies (a kill, a node gone) is started again this often.
 _RETRIES: Final = 2
-# A trial leaves this share of its GPU to the test of a finished one, which else would
-# wait behind all trials.
-_TEST_SHARE: Final = 0.1
-
 _TUNE_SETTINGS: Final = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # `Interruption` has it
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # MLflow and Parquet hold every result
@@ -47,7 +45,8 @@ _TUNE_SETTINGS: Final = {
 class StudyCallback(Callback):
     """Hands what happens in Tune on to tracker, test stage and view.
 
-    A trial's outcome is written last: what has one is told in MLflow.
+    A trial's outcome is written last: what has one is told in MLflow, or safe in the
+    tracker's outbox.
     """
 
     def __init__(
@@ -125,9 +124,8 @@ class StudyCallback(Callback):
         self._fail(_trial_id(trial), f"its process failed: {trial.get_error()}")
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Take in the tests that are done, and write to MLflow what waited long enough."""
+        """Take in the tests that are done."""
         self.collect_tests()
-        self._tracker.flush_due()
         self._view.refresh()
 
     def collect_tests(self, *, wait: bool = False) -> None:
@@ -137,26 +135,23 @@ class StudyCallback(Callback):
             self._view.refresh()
 
     def _log_test(self, tested: Evaluated) -> None:
-        if tested.rows is None:
+        if tested.tested is None:
             label = self._plan.trials[tested.trial_id].label
             log.error("%s could not be tested: %s; --resume tests it again", label, tested.error)
             return
-        metrics = aggregate_frames(pd.read_parquet(tested.rows))
         folder = self._plan.folder(tested.trial_id)
-        self._tracker.log_test(tested.trial_id, metrics, tested.rows, folder.masks_path)
+        folder.write_test(tested.tested.frames, tested.tested.masks)
+        metrics = aggregate_frames(tested.tested.frames)
+        self._tracker.log_test(tested.trial_id, metrics, folder.frames_path, folder.masks_path)
         outcome = folder.read_outcome()
         assert outcome is not None, "only trained trials are tested"
         folder.write_outcome(replace(outcome, tested=True))
         self._view.progress.tested += 1
 
     def _begin(self, trial_id: str) -> None:
-        config = self._plan.trials[trial_id]
+        config, takes = self._plan.trials[trial_id], self._plan.resources_of(trial_id)
         self._tracker.start_trial(
-            trial_id,
-            config,
-            trial_seed(trial_id),
-            cpus=self._plan.cpus_per_trial,
-            gpus=self._plan.gpus_per_trial,
+            trial_id, config, trial_seed(trial_id), cpus=takes.cpus, gpus=takes.gpus
         )
         self._reports.setdefault(trial_id, {})
         self._view.progress.start(trial_id, config.label)
@@ -181,6 +176,10 @@ class StudyCallback(Callback):
             self._tracker.log_artifact(trial_id, path)
 
 
+def _network(config: Mapping[str, Any]) -> str:
+    return str(json.loads(config[keys.TRIAL_CONFIG])["network"])
+
+
 def _trial_id(trial: Trial) -> str:
     """Our id of a Tune trial; Tune's own is another one every session."""
     return str(trial.config[keys.TRIAL_ID])
@@ -201,23 +200,22 @@ def run_study(
     """
     os.environ.update(_TUNE_SETTINGS)
     shared = ray.put(dataset)
-    test_gpus = plan.gpus_per_trial * _TEST_SHARE
-    stage = EvaluationStage(plan.root, plan.budget, shared, gpus=test_gpus)
+    test_gpus = min(each.gpus for each in plan.resources.values()) * TEST_SHARE
+    stage = EvaluationStage(plan.storage, plan.budget, shared, gpus=test_gpus)
     callback = StudyCallback(plan, tracker, stage, view)
     outcomes = plan.outcomes()
     for trial_id, outcome in outcomes.items():
         if outcome.status == TRAINED and not outcome.tested:
             stage.submit(trial_id, plan.trials[trial_id])
     left = [trial_id for trial_id in plan.trials if trial_id not in outcomes]
-    gpus = plan.gpus_per_trial - test_gpus
-    scheduler: TrialScheduler = PausingScheduler(interruption)
+    scheduler: TrialScheduler = StudyScheduler(plan, interruption)
     if search is not None and search.prunes:
-        scheduler = pausing_asha(interruption, plan.budget)
+        scheduler = study_asha(plan, interruption)
     if search is not None:
         trials = {"search_alg": StudySearcher(search.queue, plan), "num_samples": search.trials}
-        _train(plan, trials, shared, callback, scheduler, gpus)
+        _train(plan, trials, shared, callback, scheduler)
     elif left:
-        _train(plan, _each_of(plan, left), shared, callback, scheduler, gpus)
+        _train(plan, _each_of(plan, left), shared, callback, scheduler)
     if not interruption.requested:
         callback.collect_tests(wait=True)
 
@@ -238,15 +236,16 @@ def _train(
     dataset: "ray.ObjectRef[KneeDataset]",
     callback: StudyCallback,
     scheduler: TrialScheduler,
-    gpus: float,
 ) -> None:
     trainable = tune.with_parameters(
-        KneeTrial, dataset=dataset, budget=plan.budget, study=plan.root
+        KneeTrial, dataset=dataset, budget=plan.budget, storage=plan.storage, study_id=plan.study_id
     )
+    bundles = {network: placement(takes) for network, takes in plan.resources.items()}
+    trainable = tune.with_resources(trainable, lambda config: bundles[_network(config)])
     trainable.__qualname__ = KneeTrial.__qualname__  # what Ray's dashboard calls it
+    files, place = plan.storage.arrow()
     tune.run(
         trainable,
-        resources_per_trial={"cpu": plan.cpus_per_trial, "gpu": gpus},
         **trials,
         stop=StudyStopper(plan.budget.stopping, plan.hardest_region, plan.budget.max_steps),
         scheduler=scheduler,
@@ -256,7 +255,8 @@ def _train(
         max_failures=_RETRIES,
         reuse_actors=True,
         raise_on_failed_trial=False,
-        storage_path=str(plan.root / "ray"),
+        storage_path=f"{place}/ray",
+        storage_filesystem=files,
         trial_name_creator=lambda trial: plan.trials[_trial_id(trial)].label,
         trial_dirname_creator=lambda trial: _trial_id(trial),
         verbose=0,

@@ -1,10 +1,13 @@
 """What a session of a study trains, and how it stands."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tune_knee.config import Budget, TrialConfig, trial_id
+from tune_knee.gpu_share import TrialResources, bigger
 from tune_knee.point_queue import PointQueue, TrialEnd
+from tune_knee.storage import Storage
 from tune_knee.trial_folder import TRAINED, Outcome, TrialFolder
 
 
@@ -13,30 +16,47 @@ class StudyPlan:
     """What a session of a study trains, and where.
 
     Attributes:
-        root: the study's folder.
+        root: the study's folder, with the driver.
+        study_id: the study's id, which marks its storage.
+        storage: of the checkpoints, which every node sees.
         trials: of the whole study, by id; a search adds its own as it goes.
         budget: of every trial.
         fingerprint: identity of the dataset.
         hardest_region: whose IoU the third stopping criterion looks at.
         max_concurrent: trials at a time.
-        cpus_per_trial: CPUs that each takes.
-        gpus_per_trial: share of a GPU that each takes; 0 trains on the CPU.
+        resources: what a trial takes, by network.
+        shares: of a GPU, by id, that trials take which ran out of memory.
     """
 
     root: Path
+    study_id: str
+    storage: Storage
     trials: dict[str, TrialConfig]
     budget: Budget
     fingerprint: str
     hardest_region: str
     max_concurrent: int
-    cpus_per_trial: float
-    gpus_per_trial: float
+    resources: Mapping[str, TrialResources]
+    shares: dict[str, float] = field(default_factory=dict)
 
     def add(self, trial: TrialConfig) -> str:
         """Take in a trial that a search proposes; its id."""
         identity = trial_id(trial, self.budget, self.fingerprint)
         self.trials[identity] = trial
         return identity
+
+    def resources_of(self, identity: str) -> TrialResources:
+        """What a trial takes now."""
+        resources = self.resources[self.trials[identity].network]
+        return replace(resources, gpus=self.shares.get(identity, resources.gpus))
+
+    def widen(self, identity: str) -> bool:
+        """Give a trial that ran out of memory a bigger share; False if it had its second go."""
+        share = bigger(self.resources_of(identity).gpus)
+        if share is None or identity in self.shares:
+            return False
+        self.shares[identity] = share
+        return True
 
     def folder(self, identity: str) -> TrialFolder:
         """A trial's folder."""

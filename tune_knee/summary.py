@@ -27,7 +27,6 @@ def announce(opened: OpenedStudy, plan: StudyPlan, dashboard: str, console: Cons
     manifest, dataset = opened.manifest, opened.dataset
     budget, splits = manifest.budget, dataset.frames["split"].value_counts()
     weights = external_weights_by_region(dataset)
-    share = f"{plan.gpus_per_trial:g} GPU" if plan.gpus_per_trial else "1 CPU"
     lines = {
         "study": f"{manifest.study}: {len(plan.trials)} trials of grid {manifest.grid}, "
         f"{len(plan.outcomes())} of them done before",
@@ -38,7 +37,8 @@ def announce(opened: OpenedStudy, plan: StudyPlan, dashboard: str, console: Cons
         f"{splits['train']}/{splits['validation']}/{splits['test']}; {', '.join(dataset.regions)}",
         "weights": "ce2, from the training areas: "
         + ", ".join(f"{region} {weight:.4f}" for region, weight in weights.items()),
-        "device": f"{plan.max_concurrent} trials at a time, {share} each",
+        "device": f"{plan.max_concurrent} trials at a time, {_each(plan)}",
+        "storage": str(plan.storage),
         "MLflow": mlflow_command(manifest.tracking_uri),
         "dashboard": f"http://{dashboard}, its token: ray get-auth-token",
         "logs": f"{opened.out / 'study.log'}, {opened.out / 'trials'}/*/train.log",
@@ -48,3 +48,12 @@ def announce(opened: OpenedStudy, plan: StudyPlan, dashboard: str, console: Cons
     for name, text in lines.items():
         rows.add_row(name, text)
     console.print(rows)
+
+
+def _each(plan: StudyPlan) -> str:
+    shares = {network: takes.gpus for network, takes in plan.resources.items()}
+    if not any(shares.values()):
+        return "1 CPU each"
+    if len(set(shares.values())) == 1:
+        return f"{min(shares.values()):g} GPU each"
+    return "GPU each: " + ", ".join(f"{network} {share:.2g}" for network, share in shares.items())

@@ -1,7 +1,6 @@
 """Test trained networks: masks and six metrics of every frame and region, and their means."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from tune_knee import keys
+from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import Budget, TrialConfig
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.data.frame_store import FrameStore
 from tune_knee.networks import build_network
 from tune_knee.training import autocast
-from tune_knee.trial_folder import TrialFolder
 from tune_knee.validation import validate
 
 
@@ -89,20 +88,16 @@ def aggregate_frames(frames: pd.DataFrame) -> dict[str, float]:
 
 
 def evaluate_trial(
-    study: Path, trial_id: str, trial: TrialConfig, budget: Budget, dataset: KneeDataset
-) -> Path:
-    """Test a trained trial's best weights, once; rows and masks go to its folder as Parquet.
+    checkpoints: Checkpoints, trial: TrialConfig, budget: Budget, dataset: KneeDataset
+) -> Tested:
+    """Test a trained trial's best weights.
 
-    The rows come last: where they are, the masks are.
+    Raises:
+        ValueError: if it has none.
     """
-    folder = TrialFolder.of(study, trial_id)
-    if folder.frames_path.is_file():
-        return folder.frames_path
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build_network(trial.network, regions=len(dataset.regions), width=budget.width)
-    _, weights = folder.load_best()
+    _, weights = checkpoints.load_best()
     network.load_state_dict(weights)
     network = network.to(device).to(memory_format=torch.channels_last)
-    tested = evaluate_frames(network, dataset, batch_size=budget.batch_size, device=device)
-    folder.write_masks(tested.masks)
-    return folder.write_frames(tested.frames)
+    return evaluate_frames(network, dataset, batch_size=budget.batch_size, device=device)

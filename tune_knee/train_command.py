@@ -17,6 +17,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tune_knee import keys, preflight
+from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import (
     BOUNDARY_KINDS,
     BUDGETS,
@@ -32,6 +33,7 @@ from tune_knee.data.dataset import KneeDataset, open_dataset
 from tune_knee.data.phantom import make_phantom
 from tune_knee.resumable import ResumableTrainer
 from tune_knee.stopping import Decision, SeriesCriterion
+from tune_knee.storage import FolderStorage
 from tune_knee.testing import aggregate_frames, evaluate_trial
 from tune_knee.training import NonFiniteLossError, Report, Trainer
 from tune_knee.trial_folder import TRAINED, Outcome, TrialFolder
@@ -89,8 +91,13 @@ class Job:
 
     @property
     def folder(self) -> TrialFolder:
-        """Where state, best weights, outcome and test are."""
+        """Where outcome and test are."""
         return TrialFolder.of(self.out, self.name)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Last state and best weights, in the same folder."""
+        return Checkpoints.of(FolderStorage(self.out), self.name)
 
 
 def parse(arguments: Sequence[str] | None) -> Arguments:
@@ -158,7 +165,7 @@ def train(job: Job) -> None:
         return
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(job.trial, job.budget, job.dataset, seed=job.seed, device=device)
-    training = ResumableTrainer(trainer, job.folder)
+    training = ResumableTrainer(trainer, job.checkpoints)
     criterion = SeriesCriterion(stopping=job.budget.stopping, max_steps=job.budget.max_steps)
     hardest = preflight.hardest_region(job.budget.stopping, job.dataset)
     decision = Decision(stop=False, reason="", opened={})
@@ -198,10 +205,18 @@ def _observe(criterion: SeriesCriterion, report: Report, hardest_region: str) ->
     )
 
 
+def test(job: Job) -> pd.DataFrame:
+    """Test the trained trial, unless it was tested; a row per frame and region."""
+    if not job.folder.frames_path.is_file():
+        tested = evaluate_trial(job.checkpoints, job.trial, job.budget, job.dataset)
+        job.folder.write_test(tested.frames, tested.masks)
+    return pd.read_parquet(job.folder.frames_path)
+
+
 def results_table(job: Job, frames: pd.DataFrame) -> Group:
     """Test means of the six metrics, one row a region."""
     metrics = aggregate_frames(frames)
-    best_step, _ = job.folder.load_best()
+    best_step, _ = job.checkpoints.load_best()
     tested = len(frames) // len(job.dataset.regions)
     title = Text(
         f"{job.trial.label}, budget {job.budget.name}, best of step {best_step}, "
@@ -226,12 +241,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         job = open_job(asked)
         train(job)
-        rows = evaluate_trial(job.out, job.name, job.trial, job.budget, job.dataset)
+        frames = test(job)
     except KeyboardInterrupt:
         log.warning("interrupted; the same command goes on from the last state in %s", asked.out)
         return _INTERRUPTED
     except (ValueError, NonFiniteLossError) as error:
         Console(stderr=True).print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
         return 2
-    console.print(results_table(job, pd.read_parquet(rows)))
+    console.print(results_table(job, frames))
     return 0

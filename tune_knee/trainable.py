@@ -5,7 +5,6 @@ up again, after a crash or in another session, first repeats the reports that th
 state remembers, then trains on: Tune, stopper and tracker see one gapless history.
 """
 
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -15,14 +14,16 @@ from ray import tune
 from ray.tune.result import DONE
 
 from tune_knee import keys
+from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import Budget, TrialConfig, trial_seed
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.resumable import ResumableTrainer
+from tune_knee.storage import Storage
+from tune_knee.storage_mark import require_mark
 from tune_knee.training import NonFiniteLossError, Report, Trainer
-from tune_knee.trial_folder import TrialFolder
 
 # What a trial can die of by itself; anything else is a bug or a dying node, and Tune retries.
-_FAILURES: Final = (NonFiniteLossError, torch.OutOfMemoryError, MemoryError, OSError, ValueError)
+_FAILURES: Final = (NonFiniteLossError, MemoryError, OSError, ValueError)
 
 
 class KneeTrial(tune.Trainable):
@@ -34,13 +35,15 @@ class KneeTrial(tune.Trainable):
         *,
         dataset: KneeDataset,
         budget: Budget,
-        study: Path,
+        storage: Storage,
+        study_id: str,
     ) -> None:
         """Called by Tune once a process; all trials of a node share one copy of the data."""
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
         self._dataset = dataset
-        self._budget, self._study = budget, study
+        self._budget, self._place = budget, storage
+        require_mark(storage, study_id)
         self._open(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -51,8 +54,8 @@ class KneeTrial(tune.Trainable):
     def _open(self, config: dict[str, Any]) -> None:
         self._trial_id: str = config[keys.TRIAL_ID]
         self._trial = TypeAdapter(TrialConfig).validate_json(config[keys.TRIAL_CONFIG])
-        self._folder = TrialFolder.of(self._study, self._trial_id)
-        self._folder.log_here()
+        self._checkpoints = Checkpoints.of(self._place, self._trial_id)
+        self._checkpoints.log_here()
         self._training: ResumableTrainer | None = None
         self._replay: list[Report] = []
 
@@ -65,6 +68,10 @@ class KneeTrial(tune.Trainable):
             if self._replay:
                 return {**self._replay.pop(0)}
             return {**self._training.run_interval()}
+        except torch.OutOfMemoryError as error:
+            self._training = None
+            torch.cuda.empty_cache()
+            return {keys.FAILURE: f"{type(error).__name__}: {error}", keys.OUT_OF_MEMORY: True}
         except _FAILURES as error:
             return {keys.FAILURE: f"{type(error).__name__}: {error}", DONE: True}
 
@@ -77,7 +84,7 @@ class KneeTrial(tune.Trainable):
             seed=trial_seed(self._trial_id),
             device=device,
         )
-        return ResumableTrainer(trainer, self._folder)
+        return ResumableTrainer(trainer, self._checkpoints)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Called by Tune when the study is interrupted: save what is not saved yet."""
@@ -85,4 +92,4 @@ class KneeTrial(tune.Trainable):
             self._training.save()
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """Nothing to do: `step` reads the trial's own folder."""
+        """Nothing to do: `step` reads the trial's own checkpoints."""

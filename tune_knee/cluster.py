@@ -1,0 +1,83 @@
+"""Start Ray here or join a cluster, and plan how many trials it holds at a time."""
+
+from typing import Any
+
+import ray
+
+from tune_knee import preflight
+from tune_knee.cli import AUTO, Arguments
+from tune_knee.gpu_probe import measure_shares
+from tune_knee.gpu_share import TrialResources, trials_at_a_time
+from tune_knee.opening import OpenedStudy
+from tune_knee.storage_probe import probe_nodes
+from tune_knee.study_plan import StudyPlan
+
+
+def start_ray(address: str | None) -> str:
+    """Start Ray here, or join the cluster at an address; its dashboard's address.
+
+    Args:
+        address: of a running cluster, or ``auto`` for one on this machine; None joins the
+            one that RAY_ADDRESS names, and starts Ray where there is none.
+
+    Raises:
+        ValueError: if there is no cluster, or it does not let us in.
+    """
+    settings: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+    if address is None:
+        settings["dashboard_host"] = "127.0.0.1"
+    try:
+        context = ray.init(address=address, **settings)
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        raise ValueError(
+            f"--address must be a running Ray cluster with this Ray ({ray.__version__}) and "
+            f"token, got address={address}: {str(error).strip().splitlines()[0]}"
+        ) from error
+    return str(context.dashboard_url)
+
+
+def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:
+    """How many trials at a time, and what each takes of this Ray cluster; probes its nodes.
+
+    Raises:
+        ValueError: if the cluster has not what the study needs.
+    """
+    manifest = opened.manifest
+    probe_nodes(opened.storage, manifest.study_id)
+    resources = _resources(arguments.gpus_per_trial, opened)
+    nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    room = {network: trials_at_a_time(takes, nodes) for network, takes in resources.items()}
+    for network, trials in room.items():
+        if not trials:
+            raise ValueError(
+                f"a node of Ray must offer {resources[network].bundle()} for a trial of {network}, "
+                f"got {[node['Resources'] for node in nodes]}; lower --gpus-per-trial"
+            )
+    most = max(room.values())
+    concurrent = arguments.max_concurrent or most
+    if concurrent > most and arguments.address is None:
+        raise ValueError(
+            f"Ray must have room for {concurrent} trials at a time, got room for {most}; "
+            "lower --max-concurrent or --gpus-per-trial"
+        )
+    return StudyPlan(
+        root=opened.out,
+        study_id=manifest.study_id,
+        storage=opened.storage,
+        trials=manifest.trials_by_id(),
+        budget=manifest.budget,
+        fingerprint=manifest.fingerprint,
+        hardest_region=preflight.hardest_region(manifest.budget.stopping, opened.dataset),
+        max_concurrent=concurrent,
+        resources=resources,
+    )
+
+
+def _resources(gpus: float | str | None, opened: OpenedStudy) -> dict[str, TrialResources]:
+    """By network, as asked for: a share of a GPU, or what it measures; else a whole one."""
+    networks = opened.manifest.networks
+    if gpus == AUTO:
+        return measure_shares(networks, opened.manifest.budget, opened.dataset)
+    if gpus is None:
+        gpus = 1.0 if ray.cluster_resources().get("GPU", 0) else 0.0  # type: ignore[no-untyped-call]
+    return {network: TrialResources(gpus=float(gpus)) for network in networks}
