@@ -60,6 +60,7 @@ def draw_ce_comparison(
     shown = _best(pairs, means, min(_MOST_OF_REGION, _ROWS // len(regions)))
     names = [fold(_words(labels[trial]), _LETTERS) for trial in shown[BY_AREA]]
     colours = network_colours(trials[keys.NETWORK])
+    tints = [colours[name] for name in shown[keys.NETWORK]]
     row_in = 0.29 if any("\n" in name for name in names) else 0.18
     rows_in = row_in * len(shown) + 0.45
     with style():
@@ -67,15 +68,8 @@ def draw_ce_comparison(
         grid = drawing.subplots(len(regions), 2, squeeze=False, sharey=True)
         for row, region in zip(grid, regions, strict=True):
             row[0].set_title(region_title(region))
-            for axes, measure in zip(row, _MEASURES, strict=True):
-                equal, by_area = (
-                    means[measure].loc[region].reindex(shown[loss]).to_numpy()
-                    for loss in (EQUAL, BY_AREA)
-                )
-                _draw_pairs(axes, equal, by_area, [colours[name] for name in shown[keys.NETWORK]])
-                _scale(axes, np.concatenate([equal, by_area]), measure)
-                _write_differences(axes, equal, by_area, _DECIMALS[measure])
-                axes.set_yticks(range(len(names)), names)
+            _draw_region(row, means.loc[[region]].droplevel(keys.REGION), shown, tints)
+            row[0].set_yticks(range(len(names)), names)
         for axes, words in zip(grid[-1], _MEASURES.values(), strict=True):
             axes.set_xlabel(words)
         _explain(drawing)
@@ -98,6 +92,18 @@ def _best(pairs: pd.DataFrame, means: pd.DataFrame, most: int) -> pd.DataFrame:
 def _words(label: str) -> str:
     """What the two have in common: the label of one, without its loss."""
     return " ".join(word for word in label.split() if word != BY_AREA)
+
+
+def _draw_region(
+    row: Sequence[Axes], means: pd.DataFrame, shown: pd.DataFrame, tints: list[str]
+) -> None:
+    for axes, measure in zip(row, _MEASURES, strict=True):
+        equal, by_area = (
+            means[measure].reindex(shown[loss]).to_numpy() for loss in (EQUAL, BY_AREA)
+        )
+        _draw_pairs(axes, equal, by_area, tints)
+        _scale(axes, np.concatenate([equal, by_area]), measure)
+        _write_differences(axes, equal, by_area, _DECIMALS[measure])
 
 
 def _draw_pairs(

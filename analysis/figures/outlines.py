@@ -1,7 +1,8 @@
 """Figure 3: what every trial makes of one typical frame."""
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,32 @@ _EMPTY: Final = {  # other states speak for themselves
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Shown:
+    """What every panel shows: a frame (H, W), its true bit mask, and a colour by region."""
+
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    colours: Mapping[str, str]
+
+    @classmethod
+    def of(cls, pictures: Pictures, typical: TypicalFrame) -> Self:
+        chosen = pd.DataFrame({keys.CASE: [typical.case], keys.FRAME: [typical.frame]})
+        place = find_frames(pictures, chosen)[0]
+        return cls(
+            image=pictures.images[place],
+            truth=pictures.masks[place],
+            colours=region_colours(pictures.regions),
+        )
+
+    @property
+    def window(self) -> Window:
+        return Window.around(self.truth[None])
+
+    def outlines(self, mask: NDArray[np.uint8]) -> list[Outline]:
+        return outlines(mask, range(len(self.colours)), self.window)
+
+
 def draw_outlines(
     trials: pd.DataFrame,
     frames: pd.DataFrame,
@@ -59,31 +86,17 @@ def draw_outlines(
             title=_TITLE,
             reason="No trial kept its predicted masks; they are kept when a trial is tested.",
         )
-    chosen = pd.DataFrame({keys.CASE: [typical.case], keys.FRAME: [typical.frame]})
-    place = find_frames(pictures, chosen)[0]
-    image, truth = pictures.images[place], pictures.masks[place]
+    shown = _Shown.of(pictures, typical)
+    sheet = (grid_sheet if grid else list_sheet)(rows, shown.window.aspect)
     of_frame = frames[(frames[keys.CASE] == typical.case) & (frames[keys.FRAME] == typical.frame)]
     overlap = _mean_overlap(of_frame)
-    window = Window.around(truth[None])
-    colours = region_colours(pictures.regions)
-    bits = range(len(pictures.regions))
-    true_outlines = outlines(truth, bits, window)
-    sheet = grid_sheet(rows, window.aspect) if grid else list_sheet(rows, window.aspect)
-    status = trials.set_index(keys.TRIAL)[STATUS]
     with style():
         figure, axes = new_sheet(
             sheet.height_in + key_height_in(pictures.regions, truth=True) + BORDER_IN
         )
         _write_names(axes, sheet)
-        for cell in sheet.cells:
-            panel = Panel(axes=axes, window=window, x=cell.x, y=cell.y, width=sheet.panel_in)
-            if cell.trial not in predicted:
-                panel.leave_empty(_EMPTY.get(status[cell.trial], status[cell.trial]))
-                continue
-            panel.show(image)
-            _trace(panel, true_outlines, outlines(predicted[cell.trial], bits, window), colours)
-            panel.note(f"{overlap[cell.trial]:.2f}")
-        draw_key(axes, sheet.height_in, colours, truth=True)
+        _draw_panels(axes, sheet, shown, predicted, _notes(trials, overlap, predicted))
+        draw_key(axes, sheet.height_in, shown.colours, truth=True)
     return Figure(
         name="figure_3_outlines",
         title=_TITLE,
@@ -126,14 +139,37 @@ def _write_names(axes: Axes, sheet: Sheet) -> None:
             axes.plot(ends, [name.y + 0.02] * 2, color=FAINT_INK, linewidth=0.5)
 
 
-def _trace(
-    panel: Panel, truth: list[Outline], predicted: list[Outline], colours: Mapping[str, str]
+def _draw_panels(
+    axes: Axes,
+    sheet: Sheet,
+    shown: _Shown,
+    predicted: Mapping[str, NDArray[np.uint8]],
+    notes: Mapping[str, str],
 ) -> None:
-    width_pt = _THIN_PT if panel.width < _SMALL_IN else _THICK_PT
-    for outline in truth:
-        panel.trace_truth(outline, 0.8 * width_pt)
-    for outline, colour in zip(predicted, colours.values(), strict=True):
-        panel.trace(outline, colour, width_pt)
+    truth = shown.outlines(shown.truth)
+    width_pt = _THIN_PT if sheet.panel_in < _SMALL_IN else _THICK_PT
+    for cell in sheet.cells:
+        panel = Panel(axes=axes, window=shown.window, x=cell.x, y=cell.y, width=sheet.panel_in)
+        if cell.trial not in predicted:
+            panel.leave_empty(notes[cell.trial])
+            continue
+        panel.show(shown.image)
+        for outline in truth:
+            panel.trace_truth(outline, 0.8 * width_pt)
+        own = shown.outlines(predicted[cell.trial])
+        for outline, colour in zip(own, shown.colours.values(), strict=True):
+            panel.trace(outline, colour, width_pt)
+        panel.note(notes[cell.trial])
+
+
+def _notes(
+    trials: pd.DataFrame, overlap: "pd.Series[float]", predicted: Mapping[str, NDArray[np.uint8]]
+) -> dict[str, str]:
+    """By trial, its overlap on the frame, or why it has no picture."""
+    return {
+        trial: f"{overlap[trial]:.2f}" if trial in predicted else _EMPTY.get(status, status)
+        for trial, status in trials[[keys.TRIAL, STATUS]].itertuples(index=False)
+    }
 
 
 def _mean_overlap(frames: pd.DataFrame) -> "pd.Series[float]":

@@ -22,50 +22,57 @@ def recommended_table(found: Sequence[Recommendation]) -> Table:
     objective = found[0].objective
     rows = pd.DataFrame([_row(recommended) for recommended in found])
     compared = [recommended for recommended in found if recommended.gain is not None]
-    digits, signed = (f"{{:{sign}z.{objective.decimals}f}}" for sign in ("", "+"))
-    columns = [
-        Column(title="Network", of=(keys.NETWORK,)),
-        *(
-            Column(
-                title=title,
-                of=(part, f"{part}_low", f"{part}_high"),
-                pattern="{:.2f} ({:.2f}–{:.2f})",
-                group="Recommended τ (95 % of draws)",
-            )
-            for part, title in zip(TAU, TAU_TITLES, strict=True)
-        ),
+    shares = (
         Column(
-            title="Predicted (95 %)",
-            of=("value", "value_low", "value_high"),
-            pattern=f"{digits} ({digits} to {digits})",
-        ),
-    ]
-    if compared:
-        sure = [place for place, low in enumerate(rows["gain_low"]) if low > 0]
-        columns += [
-            Column(title="Grid's best τ", of=(_GRID_TAU,)),
-            Column(
-                title="Predicted (95 %)",
-                of=("gain", "gain_low", "gain_high"),
-                pattern=f"{signed} ({signed} to {signed})",
-                bold=sure,
-                group="Gain over the grid",
-            ),
-            Column(
-                title="Observed",
-                of=("gain_observed",),
-                pattern=signed,
-                group="Gain over the grid",
-            ),
-        ]
-    columns.append(number("Trials", "trials", 0))
+            title=title,
+            of=(part, f"{part}_low", f"{part}_high"),
+            pattern="{:.2f} ({:.2f}–{:.2f})",
+            group="Recommended τ (95 % of draws)",
+        )
+        for part, title in zip(TAU, TAU_TITLES, strict=True)
+    )
     return Table(
         name=f"recommended_{objective.name}",
         title=f"Recommended τ for {objective.name.removesuffix('_px')}",
         caption=_caption(objective, compared),
         rows=rows,
-        columns=tuple(columns),
+        columns=(
+            Column(title="Network", of=(keys.NETWORK,)),
+            *shares,
+            _interval("value", objective),
+            *(_gain_columns(rows, objective) if compared else ()),
+            number("Trials", "trials", 0),
+        ),
     )
+
+
+def _gain_columns(rows: pd.DataFrame, objective: Objective) -> tuple[Column, ...]:
+    group = "Gain over the grid"
+    sure = [place for place, low in enumerate(rows["gain_low"]) if low > 0]
+    return (
+        Column(title="Grid's best τ", of=(_GRID_TAU,)),
+        _interval("gain", objective, sign="+", bold=sure, group=group),
+        Column(
+            title="Observed", of=("gain_observed",), pattern=_digits(objective, "+"), group=group
+        ),
+    )
+
+
+def _interval(
+    name: str, objective: Objective, *, sign: str = "", bold: Sequence[int] = (), group: str = ""
+) -> Column:
+    digits = _digits(objective, sign)
+    return Column(
+        title="Predicted (95 %)",
+        of=(name, f"{name}_low", f"{name}_high"),
+        pattern=f"{digits} ({digits} to {digits})",
+        bold=bold,
+        group=group,
+    )
+
+
+def _digits(objective: Objective, sign: str) -> str:
+    return f"{{:{sign}z.{objective.decimals}f}}"
 
 
 def _row(recommended: Recommendation) -> dict[str, object]:
