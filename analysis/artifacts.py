@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Final
 
 import numpy as np
@@ -104,9 +104,8 @@ def _load_tables(study: Study, trials: pd.DataFrame, name: str) -> pd.DataFrame:
 def _download(client: MlflowClient, run_id: str, name: str, folder: Path) -> Path | None:
     if name not in {artifact.path for artifact in client.list_artifacts(run_id)}:
         return None
-    target = folder / run_id
-    target.mkdir(exist_ok=True)
-    return Path(client.download_artifacts(run_id, name, str(target)))
+    # A folder each, with a name of our own: who tells run ids is a server.
+    return Path(client.download_artifacts(run_id, name, mkdtemp(dir=folder)))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A study out of MLflow: its trials, their parameters, tests and ends."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ CPUS: Final = "cpus"
 GPUS: Final = "gpus"
 _PAGE: Final = 1000
 _RUNNING: Final = "RUNNING"
+_REGION_NAME: Final = re.compile(r"[\w. -]+")
 _SQLITE: Final = "sqlite:///"
 _NUMBERS: Final = (keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY)
 _TEXTS: Final = (keys.NETWORK, keys.LOSS, keys.BOUNDARY, keys.INTERNAL_WEIGHTS, keys.WEIGHTS_IN)
@@ -106,6 +108,7 @@ def load_study(tracking_uri: str, study: str) -> Study:
     client, parent = _find_study(tracking_uri, study)
     tags = parent.data.tags
     regions = tuple(tags[keys.TAG_REGIONS].split(","))
+    _must_name_files(regions)
     runs = _trials_of(client, parent, study)
     tested = [run for run in runs if run.data.tags[keys.TAG_STATUS] == keys.STATUS_TESTED]
     return Study(
@@ -129,6 +132,15 @@ def load_study(tracking_uri: str, study: str) -> Study:
             {keys.MISSED_FRAMES: int}
         ),
     )
+
+
+def _must_name_files(regions: Sequence[str]) -> None:
+    for region in regions:
+        if not _REGION_NAME.fullmatch(region):
+            raise ValueError(
+                "a region's name must be of letters, digits, spaces and '_.-', as a report's "
+                f"files bear it, got region={region!r} in {keys.TAG_REGIONS}"
+            )
 
 
 def open_client(tracking_uri: str) -> MlflowClient:

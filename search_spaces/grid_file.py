@@ -1,5 +1,6 @@
 """The YAML form of a grid."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -41,6 +42,15 @@ def paired(value: object) -> object:
     raise ValueError(f"internal_weights must be balanced or [background, foreground], got {value}")
 
 
+def _names_a_folder(name: str) -> str:
+    if not re.fullmatch(r"\w([\w .+-]*[\w+-])?", name):
+        raise ValueError(
+            "must be of letters, digits, '_', '-', '+', inner spaces and inner '.', as a folder "
+            f"bears it, got {name}"
+        )
+    return name
+
+
 def _fits_losses(ratio: str, info: ValidationInfo) -> str:
     for loss in info.data.get("loss", ()):
         LossWeights.parse(loss, ratio)
@@ -49,6 +59,7 @@ def _fits_losses(ratio: str, info: ValidationInfo) -> str:
 
 Network = Annotated[str, valid_in_trial("network")]
 Loss = Annotated[str, valid_in_trial("loss")]
+Name = Annotated[str, AfterValidator(_names_a_folder)]
 Ratio = Annotated[str, AfterValidator(_fits_losses)]
 
 
@@ -110,7 +121,7 @@ class GridFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str | None = None
+    name: Name | None = None
     description: str
     extends: str | None = None
     only: Only = Only()

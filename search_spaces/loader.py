@@ -157,6 +157,10 @@ def _extended(
 ) -> Grid:
     assert content.extends is not None
     folder = source.parent if isinstance(source, Path) else Path()
+    if not (folder / content.extends).resolve().is_relative_to(folder.resolve()):
+        _reject(
+            source, [f"extends: must stay in the folder of the grid, got extends={content.extends}"]
+        )
     try:
         base = _find(content.extends, folder)
     except ValueError as error:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from search_spaces.grid_file import Network, listed, paired
+from search_spaces.grid_file import Name, Network, listed, paired
 from tune_knee.config import NETWORKS, Budget
 from tune_knee.search_config import LogRange, SearchConfig, SearchSpace, TauRanges
 
@@ -159,7 +159,7 @@ class SearchFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str | None = None
+    name: Name | None = None
     description: str
     search: SearchSection
     budget: Budget

@@ -237,7 +237,7 @@ def must_be_regions(regions: tuple[str, ...]) -> None:
     if len(set(regions)) < len(regions):
         raise ValueError(f"regions must differ, got regions={', '.join(regions)}")
     for region in regions:
-        if not re.fullmatch(r"[\w.-]([\w. -]*[\w.-])?", region, flags=re.ASCII):
+        if not re.fullmatch(r"(?!\.+$)[\w.-]([\w. -]*[\w.-])?", region, flags=re.ASCII):
             raise ValueError(
                 "a region's name must be of letters, digits, '_', '-', '.' and inner spaces, "
                 f"got region={region!r}; rename it in the labels"
@@ -297,4 +297,6 @@ def _read_about(path: Path) -> _About:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         raise ValueError(f"schema_version must be {SCHEMA_VERSION}, got schema_version={version}")
-    return TypeAdapter(_About).validate_python(content)
+    about = TypeAdapter(_About).validate_python(content)
+    must_be_regions(about.regions)
+    return about

@@ -95,7 +95,13 @@ def _image_path(label_path: Path, image: str) -> Path:
 
 def _image(src: Path, labelling: Labelling, path: Path, problems: Problems) -> FrameImage | None:
     place, annotation = labelling.labels.place, labelling.labels.annotation
-    if not path.is_relative_to(os.path.normpath(src)):
+    stays, exists = path.is_relative_to(os.path.normpath(src)), False
+    try:
+        exists = path.is_file()
+        stays &= Path(os.path.realpath(path)).is_relative_to(src.resolve())
+    except (OSError, ValueError):  # a name that the system cannot have
+        pass
+    if not stays:
         problems.add(
             place,
             "imagePath must stay in the source folder",
@@ -103,11 +109,8 @@ def _image(src: Path, labelling: Labelling, path: Path, problems: Problems) -> F
             mend="put the image beside the JSON and correct imagePath",
         )
         return None
-    try:
-        if path.is_file():
-            return ImageFile(path, f"{place} ({annotation.image})")
-    except (OSError, ValueError):  # a name that the system cannot have
-        pass
+    if exists:
+        return ImageFile(path, f"{place} ({annotation.image})")
     if annotation.embedded:
         return EmbeddedImage(labelling.path, place)
     beside = [labelling.path.with_suffix(suffix) for suffix in IMAGE_SUFFIXES]

@@ -65,7 +65,7 @@ def find_frames(
     pattern = None if case_from is None else _case_pattern(case_from)
     if not src.is_dir():
         raise ValueError(f"src must be a folder, got src={src}")
-    paths = visible_files(src)
+    paths = _within(src, visible_files(src), problems)
     known = (".json", *MASK_SUFFIXES, *IMAGE_SUFFIXES)
     others = [path for path in paths if not path.name.lower().endswith(known)]
     folder = read_dicom_folder(src, others, problems)
@@ -111,6 +111,18 @@ def visible_files(src: Path) -> list[Path]:
         for path in paths
         if not any(part.startswith(".") for part in path.relative_to(src).parts)
     ]
+
+
+def _within(src: Path, paths: list[Path], problems: Problems) -> list[Path]:
+    """Those that lie in a folder; a link that leads out of it is a problem."""
+    root, kept = src.resolve(), []
+    for path in paths:
+        if path.resolve().is_relative_to(root):
+            kept.append(path)
+            continue
+        must, mend = "a link must stay in the source folder", "put a copy in its place"
+        problems.add(path.relative_to(src).as_posix(), must, got=path.resolve(), mend=mend)
+    return kept
 
 
 def _series(folder: DicomFolder) -> dict[Path, list[FrameKey]]:
