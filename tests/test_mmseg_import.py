@@ -142,7 +142,9 @@ def test_files_that_could_run_code_are_refused(
     pspnet: SegmentationNetwork, checkpoint: dict[str, Tensor], tmp_path: Path
 ) -> None:
     torch.save({"state_dict": checkpoint, "meta": {"date": date.today()}}, tmp_path / "iter.pth")
-    with pytest.raises(ValueError, match=r"iter\.pth .*datetime\.date.*-m tune_knee\.networks .*iter\.pth OUT"):
+    with pytest.raises(
+        ValueError, match=r"iter\.pth .*datetime\.date.*-m tune_knee\.networks .*iter\.pth OUT"
+    ):
         load_mmseg_checkpoint(pspnet, tmp_path / "iter.pth")
 
 
