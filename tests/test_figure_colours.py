@@ -11,6 +11,7 @@ from analysis.figures.style import (
     GRID,
     INK,
     PAPER,
+    case_title,
     loss_markers,
     network_colours,
     region_colours,
@@ -117,3 +118,11 @@ def test_regions_have_theirs_by_place_again_after_eight():
 def test_no_data_colour_is_one_of_the_pages_inks():
     inks = {INK, FAINT_INK, GRID, PAPER}
     assert not inks & {*network_colours(SEVEN).values(), *region_colours(EIGHT).values()}
+
+
+@pytest.mark.parametrize(
+    ("case", "title"),
+    [("case_022", "case_022"), ("Case 5", "Case 5"), ("17", "case 17"), ("knee", "case knee")],
+)
+def test_cases_are_called_so_once(case, title):
+    assert case_title(case) == title

@@ -256,6 +256,7 @@ class TestOutlines:
         numbers = sorted(word for word in texts(figure) if word.startswith(("0.", "1.")))
         shown = sorted(f"{mean:.2f}" for mean in means)
         assert [word for word in numbers if len(word) == 4] == shown
+        assert figure.caption.startswith(f"Frame {typical.frame} of {typical.case}. ")
         best = means.idxmax()
         assert f"highest for {few.labels[best]} ({means[best]:.2f})" in figure.caption
         assert f"{typical.overlap:.3f}, is nearest to the median, {typical.median:.3f}" in (

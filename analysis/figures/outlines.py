@@ -14,7 +14,7 @@ from analysis.figures.figure import Figure
 from analysis.figures.outline_grid import grid_sheet, is_grid
 from analysis.figures.outline_list import list_sheet
 from analysis.figures.outline_sheet import BORDER_IN, Sheet
-from analysis.figures.style import FAINT_INK, region_colours, style
+from analysis.figures.style import FAINT_INK, case_title, region_colours, style
 from analysis.figures.xray import Outline, Panel, Window, find_frames, new_sheet, outlines
 from analysis.figures.xray_key import draw_key, key_height_in
 from analysis.load import LABEL, STATUS
@@ -195,7 +195,7 @@ def _caption(
     left_out = len(trials) > len(overlap)
     more = f" The best {len(overlap)} of {len(trials)} trials are drawn." if left_out else ""
     return (
-        f"Frame {typical.frame} of case {typical.case}. It is the typical frame: of "
+        f"Frame {typical.frame} of {case_title(typical.case)}. It is the typical frame: of "
         f"{typical.among} test frames, the one whose overlap (mean of IoU, Dice, precision and "
         f"recall over all tested trials and regions), {typical.overlap:.3f}, is nearest to the "
         f"median, {typical.median:.3f}. {order} Dashed: ground truth; solid: prediction; cropped "

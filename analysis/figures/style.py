@@ -96,6 +96,11 @@ def region_title(region: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def case_title(case: str) -> str:
+    """A case's name for readers, as one: ``17`` is ``case 17``, ``case_022`` stays."""
+    return case if case.casefold().startswith("case") else f"case {case}"
+
+
 def _assign(
     names: Iterable[str], fixed: tuple[str, ...], values: tuple[str, ...]
 ) -> dict[str, str]:
