@@ -36,6 +36,7 @@ def rate_of_ours(folder: Path, regions: tuple[str, ...], reports: int) -> float:
         sqlite_uri(folder),
         "benchmark",
         study_id="benchmark",
+        outbox=folder / "unsent.jsonl",
         budget=PREVIEW_BUDGET,
         fingerprint="none",
         regions=regions,

@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from PIL import Image
 from tracked_study import TRIALS, frames_of, log_test, track
 
@@ -38,7 +40,9 @@ def out(tmp_path: Path) -> Path:
         history = pd.DataFrame({keys.STEP: steps, keys.VAL_IOU: 0.5})
         history.to_parquet(tmp_path / keys.HISTORY)
         tracker.log_artifact(trial_id, tmp_path / keys.HISTORY)
+        tracker.flush()
     tracker.fail_trial("t3", "out of memory")
+    tracker.flush()
     return tmp_path
 
 
@@ -92,17 +96,71 @@ def test_a_frame_that_was_not_tested_is_named(study):
         load_masks(study, "t1", chosen)
 
 
-def test_a_report_lies_with_the_studys_run(study, tmp_path):
-    report = tmp_path / "report"
-    (report / "tables").mkdir(parents=True)
-    (report / "report.html").write_text("first")
-    (report / "tables" / "table.csv").write_text("a")
-    log_report(study, report)
-    (report / "report.html").write_text("second")
-    log_report(study, report)
-    client = MlflowClient(study.tracking_uri)
-    target = tmp_path / "back"
-    target.mkdir()
-    back = Path(client.download_artifacts(study.run_id, "report", str(target)))
-    assert (back / "report.html").read_text() == "second"
-    assert (back / "tables" / "table.csv").read_text() == "a"
+class TestReport:
+    @staticmethod
+    def written(folder: Path, *names: str, text: str = "") -> Path:
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        return folder
+
+    @staticmethod
+    def kept(study: Study, tmp_path: Path) -> dict[str, str]:
+        target = tmp_path / "back"
+        target.mkdir()
+        client = MlflowClient(study.tracking_uri)
+        back = Path(client.download_artifacts(study.run_id, "report", str(target)))
+        files = (path for path in back.rglob("*") if path.is_file())
+        return {path.relative_to(back).as_posix(): path.read_text() for path in files}
+
+    def test_it_lies_with_the_studys_run(self, study, tmp_path):
+        report = self.written(tmp_path / "report", "report.html", text="first")
+        self.written(report, "tables/table.csv", text="a")
+        log_report(study, report)
+        (report / "report.html").write_text("second")
+        log_report(study, report)
+        assert self.kept(study, tmp_path) == {"report.html": "second", "tables/table.csv": "a"}
+
+    def test_it_takes_the_place_of_an_earlier_one(self, study, tmp_path):
+        first = self.written(
+            tmp_path / "first", "report.html", "figures/a.svg", "figures/b.svg", "tables/a.csv"
+        )
+        log_report(study, first)
+        second = self.written(tmp_path / "second", "report.html", "figures/b.svg", text="new")
+        self.written(second, "figures/c.svg", "tables/b.csv", text="new")
+        log_report(study, second)
+        names = ("report.html", "figures/b.svg", "figures/c.svg", "tables/b.csv")
+        assert self.kept(study, tmp_path) == dict.fromkeys(names, "new")
+
+    def test_what_is_no_reports_stays(self, study, tmp_path):
+        report = self.written(tmp_path / "report", "report.html", "figures/a.svg")
+        client = MlflowClient(study.tracking_uri)
+        others = self.written(tmp_path / "others", "notes.txt", "figures/a.xcf", "more/a.svg")
+        client.log_artifacts(study.run_id, str(others), "report")
+        log_report(study, report)
+        kept = {"report.html", "figures/a.svg", "notes.txt", "figures/a.xcf", "more/a.svg"}
+        assert self.kept(study, tmp_path).keys() == kept
+
+    def test_nothing_old_goes_before_the_new_is_there(self, study, tmp_path, monkeypatch):
+        log_report(study, self.written(tmp_path / "first", "report.html", "figures/a.svg"))
+
+        def lost(*_: object) -> None:
+            raise MlflowException("connection lost")
+
+        monkeypatch.setattr(MlflowClient, "log_artifacts", lost)
+        with pytest.raises(MlflowException, match="connection lost"):
+            log_report(study, self.written(tmp_path / "second", "report.html", "figures/b.svg"))
+        assert self.kept(study, tmp_path).keys() == {"report.html", "figures/a.svg"}
+
+    def test_a_store_that_deletes_nothing_keeps_the_old_and_says_so(
+        self, study, tmp_path, monkeypatch, caplog
+    ):
+        log_report(study, self.written(tmp_path / "first", "report.html", "figures/a.svg"))
+
+        def refused(*_: object) -> None:
+            raise MlflowException("no deletion here")
+
+        monkeypatch.setattr(LocalArtifactRepository, "delete_artifacts", refused)
+        log_report(study, self.written(tmp_path / "second", "report.html", "figures/b.svg"))
+        assert "report/figures/a.svg: no deletion here" in caplog.text
+        assert len(self.kept(study, tmp_path)) == 3

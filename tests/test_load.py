@@ -29,7 +29,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log_test(tracker, "t3", frames_of(0.8, found=False), out)
     tracker.fail_trial("t4", "out of memory")
     tracker.finish_study("FINISHED")
-    track(out, "fresh", "s2").start_trial("t1", TRIALS["t1"], 1)
+    fresh = track(out, "fresh", "s2")
+    fresh.start_trial("t1", TRIALS["t1"], 1)
+    fresh.flush()
     track(out, "twice", "s3")
     track(out, "twice", "s4")
     return out
@@ -119,8 +121,9 @@ class TestLoadStudy:
         assert "\n" not in str(error.value)
 
     def test_a_study_whose_driver_died_before_it_was_defined(self, tmp_path):
-        track(tmp_path, "knees", "s1", manifest={}).start_trial("t1", TRIALS["t1"], 1)
-        log_test(track(tmp_path, "knees", "s1", manifest={}), "t1", frames_of(0.9), tmp_path)
+        tracker = track(tmp_path, "knees", "s1", manifest={})
+        tracker.start_trial("t1", TRIALS["t1"], 1)
+        log_test(tracker, "t1", frames_of(0.9), tmp_path)
         with pytest.raises(ValueError, match="parameter trials, got none in study=knees; resume"):
             load_study(sqlite_uri(tmp_path), "knees")
 

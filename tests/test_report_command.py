@@ -22,6 +22,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for trial_id, quality in (("t1", 0.95), ("t2", 0.9), ("t3", 0.8)):
         log_test(tracker, trial_id, frames_of(quality, found=trial_id != "t3"), out)
     tracker.fail_trial("t4", "out of memory")
+    tracker.flush()
     return out
 
 

@@ -1,7 +1,6 @@
 import math
 import shutil
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from mlflow.entities import Run
 from tune_knee import keys, tracking
 from tune_knee.config import PAPER_BUDGET, PREVIEW_BUDGET, LossWeights, TrialConfig
 from tune_knee.tracking import StudyTracker, headline_series
-from tune_knee.tracking_store import require_reachable, sqlite_uri
+from tune_knee.tracking_store import sqlite_uri
 
 REGIONS = ("femur", "patellar_tendon")
 TRIAL = TrialConfig(
@@ -36,6 +35,7 @@ def out(tmp_path: Path, empty_store: Path) -> Path:
 def track(out: Path, **changes) -> StudyTracker:
     settings = {
         "study_id": "s1",
+        "outbox": out / "unsent.jsonl",
         "budget": PREVIEW_BUDGET,
         "fingerprint": "f1",
         "regions": REGIONS,
@@ -69,6 +69,7 @@ class TestRuns:
     def test_a_trial_is_a_child_of_its_study_with_params_and_tags(self, out):
         tracker = track(out)
         tracker.start_trial("t1", TRIAL, 42)
+        assert tracker.flush() == 0
         (parent,) = runs(out, keys.KIND_STUDY)
         assert parent.info.run_name == "knees"
         assert parent.data.params["grid"] == "paper"
@@ -94,6 +95,7 @@ class TestRuns:
 
         tracker = track(out)
         tracker.start_trial("t1", TRIAL, 42)
+        tracker.flush()
         assert the_run(out).info.status == "RUNNING"
         for step in (50, 75, 100):  # a restore goes on from an earlier checkpoint
             tracker.log_report("t1", report(step))
@@ -114,7 +116,9 @@ class TestRuns:
 
     def test_studies_of_one_name_are_told_apart(self, out):
         for study_id in ("s1", "s2"):
-            track(out, study_id=study_id).start_trial("t1", TRIAL, 42)
+            tracker = track(out, study_id=study_id)
+            tracker.start_trial("t1", TRIAL, 42)
+            tracker.finish_study("FINISHED")
         assert len(runs(out, keys.KIND_STUDY)) == len(runs(out, keys.KIND_TRIAL)) == 2
 
     @pytest.mark.parametrize(
@@ -125,12 +129,12 @@ class TestRuns:
         ],
     )
     def test_a_study_keeps_dataset_and_budget(self, out, change, message):
-        track(out)
+        track(out).finish_study("KILLED")
         with pytest.raises(ValueError, match=message):
             track(out, **change)
 
     def test_a_deleted_experiment_is_told_with_the_way_out(self, out):
-        track(out)
+        track(out).finish_study("KILLED")
         client = MlflowClient(sqlite_uri(out))
         client.delete_experiment(client.get_experiment_by_name("knees").experiment_id)
         with pytest.raises(ValueError, match="mlflow experiments restore -x 1"):
@@ -155,6 +159,7 @@ class TestRuns:
         tracker.start_trial("t1", TRIAL, 42)
         tracker.log_report("t1", report(25))
         tracker.finish_trial("t1", stop_reason="maximum")
+        tracker.flush()
         info = the_run(out).info
         client = MlflowClient(sqlite_uri(out))
         (point,) = client.get_metric_history(info.run_id, keys.VAL_IOU)
@@ -183,8 +188,7 @@ class TestReports:
         tracker.flush()
         assert the_run(out).data.metrics[keys.BEST_DISTANCE_PX] == 2.0
 
-    def test_more_than_mlflow_takes_at_once(self, out, monkeypatch):
-        monkeypatch.setattr(tracking, "_FLUSH_AT_POINTS", math.inf)
+    def test_more_than_mlflow_takes_at_once(self, out):
         tracker = track(out)
         tracker.start_trial("t1", TRIAL, 42)
         full = dict.fromkeys(headline_series(REGIONS), 0.5)
@@ -193,41 +197,14 @@ class TestReports:
         tracker.flush()
         assert steps(out, keys.BEST_IOU) == list(range(1, 151))
 
-    def test_waits_for_a_thousand_points(self, out, monkeypatch):
-        monkeypatch.setattr(tracking, "_FLUSH_AFTER_S", math.inf)
-        tracker = track(out)
-        tracker.start_trial("t1", TRIAL, 42)
-        for step in range(1, 500):
-            tracker.log_report("t1", report(step))
-        assert steps(out, keys.VAL_IOU) == []
-        tracker.log_report("t1", report(500))
-        assert len(steps(out, keys.VAL_IOU)) == 500
-
-    def test_waits_two_seconds_at_most(self, out, monkeypatch):
-        now = [100.0]
-        monkeypatch.setattr(tracking.time, "monotonic", lambda: now[0])
-        tracker = track(out)
-        tracker.start_trial("t1", TRIAL, 42)
-        now[0] = 200.0  # nothing waits, so nothing is late
-        tracker.log_report("t1", report(25))
-        now[0] = 201.9
-        tracker.log_report("t1", report(50))
-        assert steps(out, keys.VAL_IOU) == []
-        now[0] = 202.0
-        tracker.log_report("t1", report(75))
-        assert steps(out, keys.VAL_IOU) == [25, 50, 75]
-
-    def test_what_could_not_be_written_waits_for_the_next_flush(self, out, monkeypatch):
+    def test_reaches_mlflow_within_seconds_unasked(self, out):
         tracker = track(out)
         tracker.start_trial("t1", TRIAL, 42)
         tracker.log_report("t1", report(25))
-        with monkeypatch.context() as patch:
-            patch.setattr(MlflowClient, "log_batch", _down)
-            with pytest.raises(ConnectionError):
-                tracker.flush()
-        tracker.flush()
-        tracker.flush()
-        assert steps(out, keys.VAL_IOU) == [25]
+        deadline = time.monotonic() + 20
+        while not (runs(out, keys.KIND_TRIAL) and steps(out, keys.VAL_IOU)):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
     def test_a_report_without_a_step_or_of_an_unknown_trial_raises(self, out):
         tracker = track(out)
@@ -246,6 +223,7 @@ class TestOutcomes:
         tracker.start_trial("t1", TRIAL, 42)
         tracker.log_report("t1", report(25))
         tracker.finish_trial("t1", stop_reason="plateau", opened={"train_loss": 25})
+        tracker.finish_study("KILLED")
         run = the_run(out)
         assert run.data.metrics[keys.VAL_IOU] == 0.025
         assert run.data.tags[keys.TAG_STATUS] == "trained"
@@ -254,6 +232,7 @@ class TestOutcomes:
 
         tracker = track(out)  # a resumed study tests what was trained before
         tracker.log_test("t1", {"test/femur/iou": 0.9, "test/femur/distance_px": math.nan}, frames)
+        tracker.flush()
         run = the_run(out)
         assert run.data.tags[keys.TAG_STATUS] == "tested"
         assert run.data.metrics["test/femur/iou"] == 0.9
@@ -263,6 +242,10 @@ class TestOutcomes:
 
         for score in (2.0, 2.0, 3.0):
             tracker.log_scores({"t1": {keys.TEST_SCORE: score}})
+        tracker.finish_study("FINISHED")
+        tracker = track(out)
+        tracker.log_scores({"t1": {keys.TEST_SCORE: 3.0}})
+        tracker.flush()
         assert the_run(out).data.metrics[keys.TEST_SCORE] == 3.0
         assert len(steps(out, keys.TEST_SCORE)) == 2
 
@@ -272,6 +255,7 @@ class TestOutcomes:
         tracker.start_trial("t1", TRIAL, 42)
         tracker.log_report("t1", report(25))
         tracker.fail_trial("t1", reason)
+        tracker.flush()
         run = the_run(out)
         assert run.info.status == "FAILED"
         assert run.data.tags[keys.TAG_STATUS] == "failed"
@@ -284,51 +268,11 @@ class TestOutcomes:
         tracker = track(out)
         tracker.start_trial("t1", TRIAL, 42)
         tracker.fail_trial("t1", "out of memory")
-        track(out).start_trial("t1", TRIAL, 42)
+        tracker.finish_study("FAILED")
+        tracker = track(out)
+        tracker.start_trial("t1", TRIAL, 42)
+        tracker.flush()
         run = the_run(out)
         assert run.info.status == "RUNNING"
         assert run.data.tags[keys.TAG_STATUS] == "running"
         assert keys.TAG_FAILURE not in run.data.tags
-
-
-class _Healthy(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/health" else 404)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def _down(*_: object, **__: object) -> None:
-    raise ConnectionError("down")
-
-
-class TestRequireReachable:
-    def test_a_store_and_a_server_are(self, out):
-        require_reachable(sqlite_uri(out))
-        with HTTPServer(("127.0.0.1", 0), _Healthy) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            require_reachable(f"http://127.0.0.1:{server.server_port}/")
-            with pytest.raises(ValueError, match="404"):
-                require_reachable(f"http://127.0.0.1:{server.server_port}/elsewhere")
-            server.shutdown()
-            thread.join()
-
-    @pytest.mark.parametrize(
-        ("uri", "message"),
-        [
-            ("http://127.0.0.1:1", "Connection refused"),
-            ("mlruns", "filesystem"),
-            ("ftp://x", "unsupported URI"),
-        ],
-    )
-    def test_what_is_not_says_so(self, uri, message):
-        with pytest.raises(ValueError, match=f"got tracking_uri={uri} .*{message}"):
-            require_reachable(uri)
-
-    def test_a_file_that_is_no_database(self, tmp_path):
-        (tmp_path / "mlflow.db").write_text("no database, but long enough to be looked at " * 9)
-        with pytest.raises(ValueError, match="file is not a database"):
-            require_reachable(sqlite_uri(tmp_path))

@@ -27,6 +27,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log_test(tracker, "t2", frames_of(0.9), out)
     tracker.finish_trial("t3", stop_reason="plateau")
     tracker.fail_trial("t4", "out of memory")
+    tracker.flush()
     Manifest(
         study="knees",
         study_id="s1",

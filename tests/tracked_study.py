@@ -44,6 +44,7 @@ def track(
         sqlite_uri(out),
         study,
         study_id=study_id,
+        outbox=out / f"unsent-{study_id}.jsonl",
         budget=PREVIEW_BUDGET,
         fingerprint="f1",
         regions=REGIONS,
@@ -63,3 +64,4 @@ def log_test(tracker: StudyTracker, trial_id: str, frames: pd.DataFrame, folder:
     frames.to_parquet(path, index=False)
     tracker.finish_trial(trial_id, stop_reason="plateau", opened={"train_loss": 25})
     tracker.log_test(trial_id, metrics, path)
+    tracker.flush()

@@ -1,29 +1,34 @@
-"""The only writer of MLflow: a parent run per study, a child run per trial, batched.
+"""The only writer of MLflow: a parent run per study, a child run per trial.
 
-Plain Python on `MlflowClient`: nothing global, no active run, no Ray. The driver calls it.
+Plain Python: nothing global, no active run, no Ray. The driver calls it, and never waits for
+MLflow: what it says goes to an outbox on disk, and from there to MLflow in a thread.
 """
 
 import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import accumulate
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_TAG_VAL_LENGTH
+from mlflow.entities import Param, Run
 
 from tune_knee import keys
 from tune_knee.config import Budget, TrialConfig
-from tune_knee.tracking_store import find_runs, open_experiment
+from tune_knee.delivery import Delivery
+from tune_knee.outbox import Entry, Outbox
+from tune_knee.tracked_runs import RUNNING, TrackedRuns, is_refusal
+from tune_knee.tracking_store import (
+    answering,
+    bound_requests,
+    find_runs,
+    of_study,
+    open_experiment,
+)
 
-_FLUSH_AFTER_S: Final = 2.0
-_FLUSH_AT_POINTS: Final = 1000
-_RUNNING: Final = "RUNNING"
+PATIENCE_S: Final = 60.0  # how long a study that ends, or is taken up, waits for MLflow
 _REGION_NAME: Final = re.compile(r"[\w. -]+")
 
 
@@ -47,25 +52,15 @@ def headline_series(regions: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-@dataclass
-class _TrialRun:
-    """A trial's MLflow run: where it stands, and what waits to be written.
-
-    `reports` holds whole reports; they are written in order and never torn apart, so
-    that the stored step tells that all of its report is stored.
-    """
-
-    run_id: str
-    step: int = -1
-    reports: list[list[Metric]] = field(default_factory=list)
-
-
 class StudyTracker:
     """Writes one study to MLflow; opened again, it goes on where it ended.
 
     The experiment bears the study's name, its runs are found by tags, so a trial has one
     run however often the study is resumed. Reports at steps that a run already has are
     dropped: retries and restores repeat them.
+
+    Every method but `flush` and `finish_study` returns at once. What it was told is on disk
+    then, and reaches MLflow within seconds, or when MLflow is back.
 
     MLflow keeps NaN as NaN on SQL stores, and so do we: a distance that no frame defines
     reads back as NaN. It turns infinities into ±1.8e308.
@@ -74,6 +69,7 @@ class StudyTracker:
         tracking_uri: an SQL store or a server; see `tracking_store.sqlite_uri`.
         study: name of the study and of its experiment.
         study_id: tells this study from another one of its name.
+        outbox: file of what MLflow was not told yet; what it holds is sent first.
         budget: what every trial may spend.
         fingerprint: identity of the dataset.
         regions: their names, in the dataset's order.
@@ -82,8 +78,8 @@ class StudyTracker:
         manifest: what else defines the study, shown as parameters of the parent run.
 
     Raises:
-        ValueError: if the experiment was deleted, the study was tracked with another
-            dataset or budget, or MLflow has no metric of a region's name.
+        ValueError: if MLflow does not answer, the experiment was deleted, the study was
+            tracked with another dataset or budget, or MLflow has no metric of a region's name.
     """
 
     def __init__(
@@ -92,6 +88,7 @@ class StudyTracker:
         study: str,
         *,
         study_id: str,
+        outbox: Path,
         budget: Budget,
         fingerprint: str,
         regions: tuple[str, ...],
@@ -99,6 +96,7 @@ class StudyTracker:
         manifest: Mapping[str, str],
     ) -> None:
         _require_names(regions)
+        bound_requests()
         self._client = MlflowClient(tracking_uri)
         self._study, self._study_id = study, study_id
         self._headline = headline_series(regions)
@@ -109,16 +107,16 @@ class StudyTracker:
             keys.TAG_FINGERPRINT: fingerprint,
             keys.TAG_REGIONS: ",".join(regions),
         }
-        self._experiment_id = open_experiment(self._client, study, artifact_root)
-        self._parent_id = self._open_parent(budget, manifest)
-        self._runs = {
-            run.data.tags[keys.TAG_TRIAL]: _TrialRun(
-                run.info.run_id, int(run.data.metrics.get(keys.STEP, -1))
-            )
-            for run in self._find(keys.KIND_TRIAL)
-        }
-        self._waiting = 0
-        self._oldest_s = time.monotonic()
+        with answering(tracking_uri):
+            experiment_id = open_experiment(self._client, study, artifact_root)
+            parent = self._open_parent(experiment_id, budget, manifest)
+        runs = TrackedRuns(self._client, experiment_id, self._tags, parent)
+        self._outbox = Outbox(outbox)
+        self._delivery = Delivery(self._outbox, runs.tell, is_refusal)
+        self._delivery.drain(PATIENCE_S)
+        with answering(tracking_uri):
+            self._client.update_run(parent.info.run_id, status=RUNNING)
+            self._take_up(runs.of_trials())
 
     def start_trial(
         self, trial_id: str, trial: TrialConfig, seed: int, *, cpus: float = 1, gpus: float = 0
@@ -132,62 +130,35 @@ class StudyTracker:
             cpus: CPUs that it takes while it trains.
             gpus: share of a GPU that it takes.
         """
-        if trial_id in self._runs:
-            run_id = self._runs[trial_id].run_id
-            self._client.update_run(run_id, status=_RUNNING)
-            if keys.TAG_FAILURE in self._client.get_run(run_id).data.tags:
-                self._client.delete_tag(run_id, keys.TAG_FAILURE)
-        else:
-            tags = {
-                **self._tags,
-                keys.TAG_KIND: keys.KIND_TRIAL,
-                keys.TAG_TRIAL: trial_id,
-                MLFLOW_PARENT_RUN_ID: self._parent_id,
-            }
-            run = self._client.create_run(self._experiment_id, tags=tags, run_name=trial.label)
-            run_id = str(run.info.run_id)
-            self._runs[trial_id] = _TrialRun(run_id)
-        self._log_params(run_id, {**trial.params(), keys.SEED: seed})
-        took = {keys.TAG_CPUS: f"{cpus:g}", keys.TAG_GPUS: f"{gpus:g}"}
-        self._tag(run_id, {keys.TAG_STATUS: keys.STATUS_RUNNING, **took})
+        self._steps.setdefault(trial_id, -1)
+        self._running.add(trial_id)
+        params = {**trial.params(), keys.SEED: seed}
+        entry = Entry(
+            run=trial_id,
+            time_ms=_now_ms(),
+            starts_as=trial.label,
+            params={key: str(value) for key, value in params.items()},
+            tags={
+                keys.TAG_STATUS: keys.STATUS_RUNNING,
+                keys.TAG_CPUS: f"{cpus:g}",
+                keys.TAG_GPUS: f"{gpus:g}",
+            },
+        )
+        self._outbox.append(entry, durable=False)
 
     def log_report(self, trial_id: str, report: Mapping[str, float]) -> None:
-        """Take a report; its `headline_series` are written soon, the others are not.
-
-        Written by `flush_due`, which is called here too.
+        """Take a report; its `headline_series` go to MLflow, the others do not.
 
         Raises:
             KeyError: if the trial was not started, or the report lacks its step.
         """
-        run, step = self._runs[trial_id], int(report[keys.STEP])
-        if step <= run.step:
+        step = int(report[keys.STEP])
+        if step <= self._steps[trial_id]:
             return
-        now_ms = _now_ms()
-        metrics = [
-            Metric(key, float(report[key]), now_ms, step) for key in self._headline if key in report
-        ]
-        if not self._waiting:
-            self._oldest_s = time.monotonic()
-        run.reports.append(metrics)
-        run.step = step
-        self._waiting += len(metrics)
-        self.flush_due()
-
-    def flush_due(self) -> None:
-        """Write all reports that wait, if the oldest is 2 s old or 1,000 points wait."""
-        aged = bool(self._waiting) and time.monotonic() - self._oldest_s >= _FLUSH_AFTER_S
-        if aged or self._waiting >= _FLUSH_AT_POINTS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write all reports that wait; what fails to be written goes on waiting."""
-        for run in self._runs.values():
-            while run.reports:
-                count = _fitting(run.reports)
-                batch = [metric for report in run.reports[:count] for metric in report]
-                self._client.log_batch(run.run_id, metrics=batch)
-                del run.reports[:count]
-                self._waiting -= len(batch)
+        metrics = {key: float(report[key]) for key in self._headline if key in report}
+        entry = Entry(run=trial_id, time_ms=_now_ms(), metrics=metrics, step=step)
+        self._outbox.append(entry, durable=False)  # a resumed trial repeats it
+        self._steps[trial_id] = step
 
     def finish_trial(
         self, trial_id: str, *, stop_reason: str, opened: Mapping[str, int] | None = None
@@ -203,8 +174,7 @@ class StudyTracker:
     def fail_trial(self, trial_id: str, reason: str) -> None:
         """The trial failed; its run says why, in whole as an artifact."""
         tags = {keys.TAG_STATUS: keys.STATUS_FAILED, keys.TAG_FAILURE: reason}
-        self._client.log_text(self._runs[trial_id].run_id, reason, keys.FAILURE_TEXT)
-        self._end(trial_id, "FAILED", tags)
+        self._end(trial_id, "FAILED", tags, {keys.FAILURE_TEXT: reason})
 
     def prune_trial(self, trial_id: str, reason: str) -> None:
         """Training ended early, as hopeless."""
@@ -212,57 +182,83 @@ class StudyTracker:
         self._end(trial_id, "FINISHED", tags)
 
     def log_test(self, trial_id: str, metrics: Mapping[str, float], *files: Path) -> None:
-        """Test metrics by their names in `keys`, and the files that they come from."""
-        run_id = self._runs[trial_id].run_id
-        for path in files:
-            self._client.log_artifact(run_id, str(path))
-        self._log_values(run_id, metrics)
-        self._tag(run_id, {keys.TAG_STATUS: keys.STATUS_TESTED})
+        """Test metrics by their names in `keys`, and the files that they come from.
+
+        The files must stay where they are until the study's end.
+        """
+        entry = Entry(
+            run=trial_id,
+            time_ms=_now_ms(),
+            metrics={key: float(value) for key, value in metrics.items()},
+            tags={keys.TAG_STATUS: keys.STATUS_TESTED},
+            files=tuple(str(path.resolve()) for path in files),
+        )
+        self._outbox.append(entry, durable=True)
 
     def log_artifact(self, trial_id: str, path: Path) -> None:
-        """Keep a file with a trial's run."""
-        self._client.log_artifact(self._runs[trial_id].run_id, str(path))
+        """Keep a file with a trial's run; it must stay where it is until the study's end."""
+        entry = Entry(run=trial_id, time_ms=_now_ms(), files=(str(path.resolve()),))
+        self._outbox.append(entry, durable=True)
 
     def log_scores(self, scores: Mapping[str, Mapping[str, float]]) -> None:
         """Scores of every trial id by their names in `keys`; equal ones are left alone."""
-        known = {run.info.run_id: run.data.metrics for run in self._find(keys.KIND_TRIAL)}
         for trial_id, values in scores.items():
-            run_id = self._runs[trial_id].run_id
-            changed = {k: v for k, v in values.items() if known[run_id].get(k) != v}
-            self._log_values(run_id, changed)
+            known = self._values.setdefault(trial_id, {})
+            changed = {key: float(v) for key, v in values.items() if known.get(key) != v}
+            if changed:
+                entry = Entry(run=trial_id, time_ms=_now_ms(), metrics=changed)
+                self._outbox.append(entry, durable=False)  # a resumed study ranks again
+                known.update(changed)
 
-    def finish_study(self, status: str) -> None:
+    def flush(self, patience_s: float = PATIENCE_S) -> int:
+        """Wait until MLflow has everything, so many seconds at most; how many entries wait."""
+        return self._delivery.drain(patience_s)
+
+    def finish_study(self, status: str, patience_s: float = PATIENCE_S) -> int:
         """End the study's run; runs of trials that still run are marked as killed.
+
+        Nothing can be told afterwards.
 
         Args:
             status: of MLflow's, ``FINISHED``, ``FAILED`` or ``KILLED``; the run of a
                 study that is resumed runs again.
+            patience_s: how long to wait for MLflow.
+
+        Returns:
+            How many entries MLflow was not told; they are sent when the study is resumed.
         """
-        self.flush()
-        for run in self._find(keys.KIND_TRIAL):
-            if run.info.status == _RUNNING:
-                self._client.set_terminated(run.info.run_id, "KILLED")
-        self._client.set_terminated(self._parent_id, status)
+        ends = {**dict.fromkeys(sorted(self._running), "KILLED"), self._study_id: status}
+        for run, end in ends.items():
+            self._outbox.append(Entry(run=run, time_ms=_now_ms(), ends_as=end), durable=True)
+        unsent = self._delivery.drain(patience_s)
+        self._delivery.close()
+        self._outbox.close()
+        return unsent
 
-    def _end(self, trial_id: str, status: str, tags: Mapping[str, str]) -> None:
-        self.flush()
-        run_id = self._runs[trial_id].run_id
-        self._tag(run_id, tags)
-        self._client.set_terminated(run_id, status)
+    def _end(
+        self,
+        trial_id: str,
+        status: str,
+        tags: Mapping[str, str],
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
+        entry = Entry(run=trial_id, time_ms=_now_ms(), tags=tags, texts=texts or {}, ends_as=status)
+        self._outbox.append(entry, durable=True)
+        self._running.discard(trial_id)
 
-    def _open_parent(self, budget: Budget, manifest: Mapping[str, str]) -> str:
+    def _open_parent(self, experiment_id: str, budget: Budget, manifest: Mapping[str, str]) -> Run:
         params = {**manifest, keys.BUDGET: json.dumps(asdict(budget), sort_keys=True)}
-        found = self._find(keys.KIND_STUDY)
-        if not found:
-            tags = {**self._tags, keys.TAG_KIND: keys.KIND_STUDY}
-            run = self._client.create_run(self._experiment_id, tags=tags, run_name=self._study)
-        else:
+        found = find_runs(self._client, experiment_id, of_study(self._study_id, keys.KIND_STUDY))
+        if found:
             run = found[0]
             self._require_same(run, params[keys.BUDGET])
-            self._client.update_run(run.info.run_id, status=_RUNNING)
+        else:
+            tags = {**self._tags, keys.TAG_KIND: keys.KIND_STUDY}
+            run = self._client.create_run(experiment_id, tags=tags, run_name=self._study)
         new = {key: value for key, value in params.items() if key not in run.data.params}
-        self._log_params(run.info.run_id, new)
-        return str(run.info.run_id)
+        entities = [Param(key, str(value)) for key, value in new.items()]
+        self._client.log_batch(run.info.run_id, params=entities)
+        return run
 
     def _require_same(self, parent: Run, budget: str) -> None:
         dataset = self._tags[keys.TAG_FINGERPRINT]
@@ -274,27 +270,16 @@ class StudyTracker:
                 f"budget {before[1]}"
             )
 
-    def _find(self, kind: str) -> list[Run]:
-        return find_runs(self._client, self._experiment_id, self._study_id, kind)
-
-    def _log_params(self, run_id: str, params: Mapping[str, object]) -> None:
-        entities = [Param(key, str(value)) for key, value in params.items()]
-        self._client.log_batch(run_id, params=entities)
-
-    def _log_values(self, run_id: str, values: Mapping[str, float]) -> None:
-        now_ms = _now_ms()
-        entities = [Metric(key, float(value), now_ms, 0) for key, value in values.items()]
-        self._client.log_batch(run_id, metrics=entities)
-
-    def _tag(self, run_id: str, tags: Mapping[str, str]) -> None:
-        entities = [RunTag(key, value[:MAX_TAG_VAL_LENGTH]) for key, value in tags.items()]
-        self._client.log_batch(run_id, tags=entities)
-
-
-def _fitting(reports: Sequence[Sequence[Metric]]) -> int:
-    """How many of the first reports MLflow takes in one call, whole."""
-    sizes = accumulate(len(report) for report in reports)
-    return sum(size <= MAX_METRICS_PER_BATCH for size in sizes)
+    def _take_up(self, runs: Mapping[str, Run]) -> None:
+        """Learn what the runs have, and what still waits to be told of them."""
+        self._values = {trial_id: dict(run.data.metrics) for trial_id, run in runs.items()}
+        self._steps = {
+            trial_id: int(values.get(keys.STEP, -1)) for trial_id, values in self._values.items()
+        }
+        self._running = {trial_id for trial_id, run in runs.items() if run.info.status == RUNNING}
+        for trial_id in self._outbox.runs():
+            waiting = (entry.step for entry in self._outbox.waiting(trial_id))
+            self._steps[trial_id] = max(self._steps.get(trial_id, -1), *waiting, -1)
 
 
 def _require_names(regions: Sequence[str]) -> None:

@@ -1,20 +1,33 @@
 """Where a study is tracked: the MLflow store's address, experiment and runs."""
 
-import urllib.request
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run
+from mlflow.environment_variables import (
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES,
+    MLFLOW_HTTP_REQUEST_TIMEOUT,
+)
 from mlflow.exceptions import MlflowException
 from mlflow.utils import get_results_from_paginated_fn
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request, verify_rest_response
 from sqlalchemy.exc import SQLAlchemyError
 
 from tune_knee import keys
+from tune_knee.tracking_uri import require_no_secret
 
+_PROBE: Final = "/api/2.0/mlflow/experiments/search"
 _PROBE_TIMEOUT_S: Final = 10.0
 _RUNS_A_PAGE: Final = 1000
+_UNAUTHORISED: Final = (401, 403)
+# MLflow's own, 7 and 120, keep a caller for minutes where a server is down.
+_RETRIES, _TIMEOUT_S = 1, 30
 
 
 def sqlite_uri(out: Path) -> str:
@@ -22,24 +35,61 @@ def sqlite_uri(out: Path) -> str:
     return f"sqlite:///{(out / 'mlflow.db').resolve()}"
 
 
+def bound_requests() -> None:
+    """Let no request of this process to a server last long, unless the environment says so."""
+    os.environ.setdefault(MLFLOW_HTTP_REQUEST_MAX_RETRIES.name, str(_RETRIES))
+    os.environ.setdefault(MLFLOW_HTTP_REQUEST_TIMEOUT.name, str(_TIMEOUT_S))
+
+
 def require_reachable(tracking_uri: str) -> None:
     """Ask the store one thing; a server that is down is noticed in seconds, not minutes.
 
     Raises:
-        ValueError: if there is no MLflow store or server at the URI.
+        ValueError: if there is no MLflow store or server at the URI, it does not let us in,
+            or the URI holds a password.
+    """
+    require_no_secret(tracking_uri)
+    with answering(tracking_uri):
+        if urlsplit(tracking_uri).scheme in ("http", "https"):
+            answer = http_request(
+                get_default_host_creds(tracking_uri),  # type: ignore[no-untyped-call]
+                _PROBE,
+                "POST",
+                max_retries=0,
+                timeout=_PROBE_TIMEOUT_S,
+                json={"max_results": 1},
+            )
+            verify_rest_response(answer, _PROBE)
+        else:
+            MlflowClient(tracking_uri).search_experiments(max_results=1)
+
+
+@contextmanager
+def answering(tracking_uri: str) -> Iterator[None]:
+    """Has MLflow's errors say what to do about them.
+
+    Raises:
+        ValueError: if the store does not answer, or does not let us in.
     """
     try:
-        if urlsplit(tracking_uri).scheme in ("http", "https"):
-            # MLflow's own client retries an unreachable server for minutes.
-            health = f"{tracking_uri.rstrip('/')}/health"
-            with urllib.request.urlopen(health, timeout=_PROBE_TIMEOUT_S):
-                return
-        MlflowClient(tracking_uri).search_experiments(max_results=1)
+        yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        if isinstance(error, MlflowException) and status_of(error) in _UNAUTHORISED:
+            raise ValueError(
+                f"the MLflow server must let this user in, got tracking_uri={tracking_uri} "
+                f"({reason}); set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+                "MLFLOW_TRACKING_TOKEN, or write ~/.mlflow/credentials"
+            ) from error
         raise ValueError(
             f"tracking_uri must be a reachable MLflow store, got tracking_uri={tracking_uri} "
-            f"({str(error).splitlines()[0]}); start its server, or name an SQL store such as sqlite:///mlflow.db"
+            f"({reason}); start its server, or name an SQL store such as sqlite:///mlflow.db"
         ) from error
+
+
+def status_of(error: MlflowException) -> int:
+    """HTTP status of an error, also of one that came from no server."""
+    return int(error.get_http_status_code())  # type: ignore[no-untyped-call]
 
 
 def open_experiment(client: MlflowClient, name: str, artifact_root: Path | None) -> str:
@@ -61,13 +111,26 @@ def open_experiment(client: MlflowClient, name: str, artifact_root: Path | None)
     return str(experiment.experiment_id)
 
 
-def find_runs(client: MlflowClient, experiment_id: str, study_id: str, kind: str) -> list[Run]:
-    """All runs of a study of one kind, `keys.KIND_STUDY` or `keys.KIND_TRIAL`."""
-    where = f"tags.`{keys.TAG_STUDY_ID}` = '{study_id}' AND tags.`{keys.TAG_KIND}` = '{kind}'"
+def find_runs(client: MlflowClient, experiment_id: str, where: str) -> list[Run]:
+    """All runs of an experiment of which a condition holds, oldest first."""
     runs: list[Run] = get_results_from_paginated_fn(  # type: ignore[no-untyped-call]
         lambda max_results, page_token: client.search_runs(
-            [experiment_id], where, max_results=max_results, page_token=page_token
+            [experiment_id],
+            where,
+            max_results=max_results,
+            order_by=["attributes.start_time ASC"],
+            page_token=page_token,
         ),
         max_results_per_page=_RUNS_A_PAGE,
     )
     return runs
+
+
+def of_study(study_id: str, kind: str) -> str:
+    """Condition of a study's runs of one kind, `keys.KIND_STUDY` or `keys.KIND_TRIAL`."""
+    return f"tags.`{keys.TAG_STUDY_ID}` = '{study_id}' AND tags.`{keys.TAG_KIND}` = '{kind}'"
+
+
+def of_trial(study_id: str, trial_id: str) -> str:
+    """Condition of a trial's run."""
+    return f"{of_study(study_id, keys.KIND_TRIAL)} AND tags.`{keys.TAG_TRIAL}` = '{trial_id}'"
