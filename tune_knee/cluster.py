@@ -1,5 +1,6 @@
 """Start Ray here or join a cluster, and plan how many trials it holds at a time."""
 
+import os
 from typing import Any
 
 import ray
@@ -8,6 +9,7 @@ from tune_knee import preflight
 from tune_knee.cli import AUTO, Arguments
 from tune_knee.gpu_probe import measure_shares
 from tune_knee.gpu_share import TrialResources, trials_at_a_time
+from tune_knee.local_ray import start_local_ray
 from tune_knee.opening import OpenedStudy
 from tune_knee.storage_probe import probe_nodes
 from tune_knee.study_plan import StudyPlan
@@ -18,14 +20,15 @@ def start_ray(address: str | None) -> str:
 
     Args:
         address: of a running cluster, or ``auto`` for one on this machine; None joins the
-            one that RAY_ADDRESS names, and starts Ray where there is none.
+            one that RAY_ADDRESS names. Where neither names one, Ray starts.
 
     Raises:
         ValueError: if there is no cluster, or it does not let us in.
     """
     settings: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
-    if address is None:
-        settings["dashboard_host"] = "127.0.0.1"
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address in (None, "local"):
+        return start_local_ray(**settings)
     try:
         context = ray.init(address=address, **settings)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
