@@ -76,13 +76,13 @@ class Entry:
 class Outbox:
     """Entries that wait, in order for each run; what `append` returned from is not lost.
 
-    A file of lines, appended to, emptied when all was sent. Entries that were sent while
+    A file of lines, appended to; there is none while nothing waits. Entries that were sent while
     others wait may come back after a crash, in order, which does no harm: they can be told
     twice. A crash in the middle of an append leaves half a line, which is dropped: nobody
     has relied on it. Safe to use from several threads, not from several processes.
 
     Args:
-        path: the file; made where there is none.
+        path: the file.
 
     Raises:
         ValueError: if a whole line of it is no entry.
@@ -92,8 +92,7 @@ class Outbox:
         self.path = path
         self._lock = threading.Lock()
         self._lanes: dict[str, deque[Entry]] = {}
-        self._sent = 0
-        self._file = path.open("a+b", buffering=0)
+        self._sent = 0  # entries of the file that were sent
         for entry in self._read():
             self._lanes.setdefault(entry.run, deque()).append(entry)
 
@@ -105,15 +104,16 @@ class Outbox:
         """
         line = entry.to_line()
         with self._lock:
-            end = self._file.seek(0, os.SEEK_END)
-            try:
-                if self._file.write(line) != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-                if durable:
-                    os.fsync(self._file.fileno())
-            except OSError:
-                self._file.truncate(end)
-                raise
+            with self.path.open("ab", buffering=0) as file:
+                end = file.tell()
+                try:
+                    if file.write(line) != len(line):
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+                    if durable:
+                        os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(end)
+                    raise
             self._lanes.setdefault(entry.run, deque()).append(entry)
 
     def runs(self) -> list[str]:
@@ -136,7 +136,7 @@ class Outbox:
                 del self._lanes[run]
             self._sent += count
             if not self._lanes:
-                self._file.truncate(0)
+                self.path.unlink()
                 self._sent = 0
             elif self._sent >= max(_COMPACT_AFTER, self._count()):
                 self._compact()
@@ -144,13 +144,6 @@ class Outbox:
     def __len__(self) -> int:
         with self._lock:
             return self._count()
-
-    def close(self) -> None:
-        """Let go of the file; it goes if nothing waits."""
-        with self._lock:
-            self._file.close()
-            if not self._lanes:
-                self.path.unlink(missing_ok=True)
 
     def _count(self) -> int:
         return sum(map(len, self._lanes.values()))
@@ -165,16 +158,16 @@ class Outbox:
             aside.replace(self.path)
         finally:
             aside.unlink(missing_ok=True)
-        self._file.close()
-        self._file = self.path.open("a+b", buffering=0)
         self._sent = 0
 
     def _read(self) -> list[Entry]:
+        if not self.path.exists():
+            return []
         content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             log.warning("%s: dropped half a line, left by a process that was killed", self.path)
-            self._file.truncate(whole)
+            os.truncate(self.path, whole)
         entries = []
         for number, line in enumerate(content[:whole].splitlines(), start=1):
             try:

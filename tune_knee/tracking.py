@@ -232,7 +232,6 @@ class StudyTracker:
             self._outbox.append(Entry(run=run, time_ms=_now_ms(), ends_as=end), durable=True)
         unsent = self._delivery.drain(patience_s)
         self._delivery.close()
-        self._outbox.close()
         return unsent
 
     def _end(
