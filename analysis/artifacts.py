@@ -1,9 +1,10 @@
 """Files of a study in MLflow: what trials kept, and where its report goes."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Final
 
@@ -11,12 +12,16 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
 from analysis.load import RUN_ID, STATUS, Study, open_client
 from tune_knee import keys
+
+log = logging.getLogger(__name__)
 
 _REPORT: Final = "report"
 
@@ -78,8 +83,43 @@ def load_masks(study: Study, trial: str, chosen: pd.DataFrame) -> NDArray[np.uin
 
 
 def log_report(study: Study, folder: Path) -> None:
-    """Keep a report's files with the study's run; they replace those of an earlier one by name."""
-    open_client(study.tracking_uri).log_artifacts(study.run_id, str(folder), _REPORT)
+    """Keep a report's files with the study's run, in place of those of an earlier one.
+
+    Each file replaces that of its name; what the earlier report had besides (files of the same
+    folders and endings) is deleted when all of the new one is there, so that one of them is
+    whole at any time. Where the store lets nothing be deleted, that is left and logged.
+    """
+    client = open_client(study.tracking_uri)
+    client.log_artifacts(study.run_id, str(folder), _REPORT)
+    new = {PurePosixPath(_REPORT, path.relative_to(folder)) for path in _files_below(folder)}
+    kinds = {(path.parent, path.suffix) for path in new}
+    there = {
+        PurePosixPath(found.path)
+        for parent in {path.parent for path in new}
+        for found in client.list_artifacts(study.run_id, str(parent))
+        if not found.is_dir
+    }
+    old = sorted(path for path in there - new if (path.parent, path.suffix) in kinds)
+    if old:
+        _delete(study, client.get_run(study.run_id).info.artifact_uri, old)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _delete(study: Study, artifact_uri: str, paths: Sequence[PurePosixPath]) -> None:
+    repository = get_artifact_repository(artifact_uri, tracking_uri=study.tracking_uri)
+    try:
+        for path in paths:
+            repository.delete_artifacts(str(path))  # type: ignore[no-untyped-call]
+    except (MlflowException, NotImplementedError, OSError) as error:
+        log.warning(
+            "files of an earlier report are left in %s, which deletes none, e.g. %s: %s",
+            study.tracking_uri,
+            paths[0],
+            error,
+        )
 
 
 def _load_tables(study: Study, trials: pd.DataFrame, name: str) -> pd.DataFrame:
