@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from analysis.aggregate import MEANS
 from tune_knee import keys
 from tune_knee.config import Budget
+from tune_knee.tracking_uri import require_no_secret
 
 RUN_ID: Final = "run_id"
 LABEL: Final = "label"
@@ -147,8 +148,9 @@ def open_client(tracking_uri: str) -> MlflowClient:
     """A client of an MLflow store that exists.
 
     Raises:
-        ValueError: if the URI names an SQLite file that is not there.
+        ValueError: if the URI names an SQLite file that is not there, or holds a password.
     """
+    require_no_secret(tracking_uri)
     database = Path(tracking_uri.removeprefix(_SQLITE))
     if tracking_uri.startswith(_SQLITE) and not database.is_file():
         # MLflow would make an empty one.
