@@ -1,7 +1,8 @@
 """Start Ray here or join a cluster, and plan how many trials it holds at a time."""
 
 import os
-from typing import Any
+import socket
+from typing import Any, Final
 
 import ray
 
@@ -13,6 +14,8 @@ from tune_knee.local_ray import start_local_ray
 from tune_knee.opening import OpenedStudy
 from tune_knee.storage_probe import probe_nodes
 from tune_knee.study_plan import StudyPlan
+
+_ANSWERS_WITHIN_S: Final = 10.0
 
 
 def start_ray(address: str | None) -> str:
@@ -29,6 +32,8 @@ def start_ray(address: str | None) -> str:
     address = address or os.environ.get("RAY_ADDRESS")
     if address in (None, "local"):
         return start_local_ray(**settings)
+    if address != AUTO:
+        _require_listening(address)
     try:
         context = ray.init(address=address, **settings)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
@@ -37,6 +42,20 @@ def start_ray(address: str | None) -> str:
             f"token, got address={address}: {str(error).strip().splitlines()[0]}"
         ) from error
     return str(context.dashboard_url)
+
+
+def _require_listening(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "//" in host:
+        raise ValueError(f"--address must be HOST:PORT or {AUTO}, got address={address}")
+    try:
+        socket.create_connection((host, int(port)), _ANSWERS_WITHIN_S).close()
+    except OSError as error:
+        raise ValueError(
+            f"--address must be a running Ray cluster, got address={address}: {error}; "
+            "start one with ray start --head"
+        ) from error
 
 
 def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:

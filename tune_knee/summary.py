@@ -40,7 +40,7 @@ def announce(opened: OpenedStudy, plan: StudyPlan, dashboard: str, console: Cons
         "device": f"{plan.max_concurrent} trials at a time, {_each(plan)}",
         "storage": str(plan.storage),
         "MLflow": mlflow_command(manifest.tracking_uri),
-        "dashboard": f"http://{dashboard}, its token: ray get-auth-token",
+        "dashboard": f"http://{dashboard}, its token: ray get-auth-token" if dashboard else "none",
         "logs": f"{opened.out / 'study.log'}, {opened.out / 'trials'}/*/train.log",
         "stop": "Ctrl-C once saves and ends; the same command with --resume goes on",
     }
