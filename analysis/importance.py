@@ -14,12 +14,11 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
 from analysis.absent import Absent
 from analysis.response import VALUE, worst_value
-from analysis.search import TAU, Objective, Search
+from analysis.search import TAU, Objective, Search, differing
 from tune_knee import keys
 
 PARAMETER: Final = "parameter"
 LEAST_TRIALS: Final = 10
-_CHOICES: Final = (keys.NETWORK, keys.BOUNDARY, keys.INTERNAL_WEIGHTS, keys.WEIGHTS_IN)
 _TREES: Final = 16
 _FORESTS: Final = 10
 _KEPT: Final = 0.8
@@ -72,7 +71,7 @@ def parameter_importance(
     filled = trials[objective.key].fillna(worst_value(trials, objective))
     if filled.nunique() < 2:
         return Absent(title=title, reason="All trials have the same value, or none has any.")
-    params = _varying(search)
+    params = differing(search.parameters)
     if params.shape[1] < 2:
         return Absent(title=title, reason="Trials differ in one parameter at most.")
     values = pd.Series(objective.to_model(filled.to_numpy()), name=VALUE)
@@ -82,13 +81,6 @@ def parameter_importance(
         table=table.rename_axis(PARAMETER).reset_index(),
         trials=len(trials),
     )
-
-
-def _varying(search: Search) -> pd.DataFrame:
-    rates = search.finished[keys.LEARNING_RATE].fillna(search.learning_rate)
-    params = search.finished.assign(**{keys.LEARNING_RATE: rates})
-    names = (*TAU, *_CHOICES, keys.LEARNING_RATE)
-    return params[[name for name in names if len(params[name].unique()) > 1]]
 
 
 def _thinned(params: pd.DataFrame, values: "pd.Series[float]", seed: int) -> pd.DataFrame:

@@ -31,6 +31,7 @@ class Response:
         network: whose trials.
         objective: of which the response is.
         points: the finished trials it was fitted to, known ones first, with `VALUE`.
+        unmapped: names of what they differ in beside τ, which counts as noise.
         missing: how many of them have no value of their own and were given the worst that
             any other has.
         lattice: where it is evaluated.
@@ -45,6 +46,7 @@ class Response:
     network: str
     objective: Objective
     points: pd.DataFrame
+    unmapped: tuple[str, ...]
     missing: int
     lattice: TauLattice
     mean: NDArray[np.float64]
@@ -83,9 +85,9 @@ def fit_response(
     Matérn kernel (ν = 5/2) with a length for each of the three parts of τ, so that a change of
     their order changes nothing, plus white noise; values standardised, hyperparameters by
     maximal marginal likelihood (Rasmussen and Williams 2006, ch. 5), on the objective's scale
-    for models. A trial without a distance, since it never found a region, gets the worst of
-    the network's: it is at least that bad, and leaving it out would make the place look
-    untried. What else differs between trials (a learning rate) counts as noise.
+    for models. A trial without a distance, since it never found a region, gets the worst of the
+    network's: it is at least that bad, and left out the place would look untried. Whatever
+    else differs between trials counts as noise.
 
     Args:
         search: whose trials.
@@ -99,8 +101,7 @@ def fit_response(
         are equal.
     """
     title = f"{network}: {objective.title}"
-    points = search.finished[search.finished[keys.NETWORK] == network]
-    points = points.assign(**{VALUE: points[objective.key].fillna(worst_value(points, objective))})
+    points = _points(search, network, objective)
     places = len(points[list(TAU)].drop_duplicates())
     if places < LEAST_POINTS:
         reason = f"A map needs trials at {LEAST_POINTS} different τ or more; there are {places}."
@@ -112,7 +113,8 @@ def fit_response(
     return Response(
         network=network,
         objective=objective,
-        points=points.reset_index(drop=True),
+        points=points,
+        unmapped=search.unmapped(network),
         missing=int(points[objective.key].isna().sum()),
         lattice=lattice,
         mean=mean,
@@ -120,6 +122,11 @@ def fit_response(
         noise_sd=float(np.sqrt(_noise(process))),
         process=process,
     )
+
+
+def _points(search: Search, network: str, objective: Objective) -> pd.DataFrame:
+    own = search.finished[search.finished[keys.NETWORK] == network].reset_index(drop=True)
+    return own.assign(**{VALUE: own[objective.key].fillna(worst_value(own, objective))})
 
 
 def worst_value(points: pd.DataFrame, objective: Objective) -> float:

@@ -17,6 +17,13 @@ from tune_knee import keys
 KNOWN: Final = "known"
 TAU: Final = (keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY)
 TAU_TITLES: Final = ("CE", "Dice", "Boundary")
+# What a search may vary beside τ and the network.
+OTHERS: Final = {
+    keys.BOUNDARY: "kind of boundary loss",
+    keys.INTERNAL_WEIGHTS: "internal weights",
+    keys.WEIGHTS_IN: "external weights in",
+    keys.LEARNING_RATE: "learning rate",
+}
 _SQUEEZE: Final = 0.005
 _FINISHED: Final = (keys.STATUS_TRAINED, keys.STATUS_TESTED)
 
@@ -128,9 +135,26 @@ class Search:
         return both[comparable & done].reset_index(drop=True)
 
     @cached_property
+    def parameters(self) -> pd.DataFrame:
+        """τ, network and `OTHERS` of the `finished` trials; each has a learning rate."""
+        rates = self.finished[keys.LEARNING_RATE].fillna(self.learning_rate)
+        whole = self.finished.assign(**{keys.LEARNING_RATE: rates})
+        return whole[[*TAU, keys.NETWORK, *OTHERS]]
+
+    def unmapped(self, network: str) -> tuple[str, ...]:
+        """Names of the `OTHERS` in which a network's finished trials differ."""
+        own = differing(self.parameters[self.parameters[keys.NETWORK] == network])
+        return tuple(words for name, words in OTHERS.items() if name in own)
+
+    @cached_property
     def pruned(self) -> pd.DataFrame:
         """Its trials that were stopped as hopeless; their values are those up to there."""
         return self.trials[self.trials[STATUS] == keys.STATUS_PRUNED]
+
+
+def differing(parameters: pd.DataFrame) -> pd.DataFrame:
+    """The columns in which not all rows are equal."""
+    return parameters[[name for name in parameters if len(parameters[name].unique()) > 1]]
 
 
 def ratio_text(tau: Sequence[float]) -> str:

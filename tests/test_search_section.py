@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from made_search import made_search
@@ -6,6 +8,7 @@ from analysis.absent import Absent
 from analysis.figures.figure import Figure
 from analysis.recommendation import recommend
 from analysis.repeats import analyse_repeats
+from analysis.report.contents import Topic
 from analysis.report.sections.search import search_section
 from analysis.response import fit_response
 from analysis.search import DISTANCE, OVERLAP
@@ -127,3 +130,44 @@ class TestSection:
         assert sum("5 different τ" in reason for reason in reasons) == 2
         assert sum("10 finished trials" in reason for reason in reasons) == 2
         assert sum("one seed" in reason for reason in reasons) == 1
+
+    def test_maps_the_best_six_networks_and_says_how_many_are_left_out(self):
+        names = tuple(f"smp:Unet:resnet{n}" for n in range(8))
+        search = made_search(points=40, networks=names)
+        worse = search.trials[keys.NETWORK].isin([names[1], names[4]])
+        search.trials.loc[worse, OVERLAP.key] /= 2
+        blocks = search_section(dataclasses.replace(search, objectives=(OVERLAP,))).blocks
+        maps = [b.name for b in blocks if isinstance(b, Figure) and b.name.startswith("response_")]
+        assert maps == [f"response_smp_unet_resnet{n}" for n in (0, 2, 3, 5, 6, 7)]
+        text = next(b.text for b in blocks if isinstance(b, Topic))
+        assert "The maps of the 6 networks with the best overlap are drawn; 2 others" in text
+        table = next(b for b in blocks if isinstance(b, Table) and b.name == "recommended_overlap")
+        assert list(table.rows[keys.NETWORK]) == list(names)
+
+    def test_says_what_counts_as_noise(self):
+        plain, rated = (
+            search_section(made_search(points=6, rates=rates)).blocks for rates in (False, True)
+        )
+        text, more = (
+            next(b.text for b in blocks if isinstance(b, Topic)) for blocks in (plain, rated)
+        )
+        assert more == text + (
+            " A map is over τ alone: what trials of a network differ in besides (learning rate) "
+            "counts as noise in it."
+        )
+        captions = [
+            next(b.caption for b in blocks if isinstance(b, Figure) and "response" in b.name)
+            for blocks in (plain, rated)
+        ]
+        assert ["beside τ counts as noise here: learning rate." in c for c in captions] == [0, 1]
+
+
+class TestUnmapped:
+    def test_is_what_a_networks_trials_differ_in_beside_tau(self):
+        search = made_search(points=12, networks=NETWORKS[:2], known=4)
+        assert search.unmapped(NETWORKS[0]) == search.unmapped(NETWORKS[1]) == ()
+        trials = search.trials.assign(**{keys.LEARNING_RATE: search.learning_rate})
+        trials.loc[0, keys.BOUNDARY] = "other"
+        changed = dataclasses.replace(search, trials=trials)
+        assert changed.unmapped(NETWORKS[0]) == ("kind of boundary loss",)
+        assert changed.unmapped(NETWORKS[1]) == ()  # the grid's rate is the same

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from analysis.figures.figure import Figure
 from analysis.figures.style import INK, new_figure, style
 from analysis.importance import PARAMETER, Importance
-from analysis.search import TAU
+from analysis.search import OTHERS, TAU
 from tune_knee import keys
 
 _BAR: Final = "#0059b9"
@@ -17,10 +17,7 @@ _NAMES: Final = {
     keys.TAU_DICE: "τ of Dice",
     keys.TAU_BOUNDARY: "τ of boundary",
     keys.NETWORK: "network",
-    keys.LEARNING_RATE: "learning rate",
-    keys.BOUNDARY: "kind of boundary loss",
-    keys.INTERNAL_WEIGHTS: "internal weights",
-    keys.WEIGHTS_IN: "external weights in",
+    **OTHERS,
 }
 
 

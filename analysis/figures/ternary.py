@@ -22,7 +22,6 @@ from analysis.recommendation import Recommendation
 from analysis.response import Response
 from analysis.search import KNOWN, TAU, ratio_text
 from analysis.tau_lattice import TauLattice
-from tune_knee import keys
 
 _BRIGHT_IS_MORE: Final = "viridis"
 _DARK_IS_MORE: Final = "cividis_r"
@@ -180,6 +179,5 @@ def _say(response: Response, recommended: Recommendation) -> str:
 
 
 def _say_noise(maps: Sequence[tuple[Response, Recommendation]]) -> list[str]:
-    rates = maps[0][0].points[keys.LEARNING_RATE]
-    several = len(rates.unique()) > 1
-    return ["Learning rates differ between trials and count as noise here."] if several else []
+    unmapped = ", ".join(maps[0][0].unmapped)
+    return [f"What trials differ in beside τ counts as noise here: {unmapped}."] if unmapped else []

@@ -1,6 +1,7 @@
 """What a search found: where, how sure, and what it gains over the grid."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from tqdm import tqdm
 
@@ -18,6 +19,9 @@ from analysis.search import Search
 from analysis.tables.search_pareto import pareto_table
 from analysis.tables.search_recommended import recommended_table
 from analysis.tau_lattice import TauLattice
+from tune_knee import keys
+
+_MAPS: Final = 6  # networks
 
 
 def search_section(search: Search, *, seed: int = 0) -> Section:
@@ -49,12 +53,13 @@ def search_section(search: Search, *, seed: int = 0) -> Section:
 
 def _response(search: Search, seed: int) -> list[Block]:
     lattice = TauLattice.within(search.tau_low, search.tau_high)
+    drawn = _best_networks(search)
     blocks: list[Block] = [
         Topic(
             title="Which mixture is best, and how sure is that?",
             text="For each network and objective a Gaussian process over the triangle of mixing "
             "ratios weighs all its trials, the grid's included. The recommended τ is the best of "
-            "its mean; draws from it say where else the best may be.",
+            f"its mean; draws from it say where else the best may be.{_limits(search, drawn)}",
         )
     ]
     found: list[Recommendation] = []
@@ -66,10 +71,37 @@ def _response(search: Search, seed: int) -> list[Block]:
                 blocks.append(response)
             else:
                 maps.append((response, recommend(response, seed=seed)))
-        if maps:
+        if maps and network in drawn:
             blocks.append(draw_response(maps))
         found += [recommended for _, recommended in maps]
     return blocks + [recommended_table(group) for group in _by_objective(search, found)]
+
+
+def _best_networks(search: Search) -> Sequence[str]:
+    """As many networks as have their maps drawn: those with the best value of any trial."""
+    aim = search.objectives[0]
+    values = aim.sign * search.finished[aim.key]
+    best = values.groupby(search.finished[keys.NETWORK]).max().reindex(search.networks)
+    return tuple(best.sort_values(ascending=False, kind="stable").index[:_MAPS])
+
+
+def _limits(search: Search, drawn: Sequence[str]) -> str:
+    """What the maps do not show."""
+    words = ""
+    left_out = len(search.networks) - len(drawn)
+    if left_out:
+        aim = search.objectives[0].name.removesuffix("_px")
+        words += (
+            f" The maps of the {len(drawn)} networks with the best {aim} are drawn; {left_out} "
+            "others are in the tables alone."
+        )
+    unmapped = dict.fromkeys(name for each in search.networks for name in search.unmapped(each))
+    if unmapped:
+        words += (
+            f" A map is over τ alone: what trials of a network differ in besides "
+            f"({', '.join(unmapped)}) counts as noise in it."
+        )
+    return words
 
 
 def _importance(search: Search, seed: int) -> list[Block]:
