@@ -85,7 +85,9 @@ def test_what_is_printed(
         "femur and patella 0 0.00% 0",
         "frames without femur: 0",
         "frames without patella: 5: knee_1/1, knee_2/2, knee_0/3, knee_1/4, knee_2/5",
-        "images that lie in more than one split: 1",
+        "knee_1 1 (): in validation, the same image as knee_0 0 () in train; "
+        "put both into one case, or remove one",
+        "findings: 7: exposure 6, duplicate 1",
         f"contact sheet: {data / 'contact_sheet.png'}",
         f"augmented: {tmp_path / 'augmented.png'}",
     ):

@@ -11,7 +11,12 @@ from tune_knee.data.splitting import Shares, parse_shares
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand. Returns the exit code: 2 where the user can mend something."""
+    """Run one subcommand.
+
+    Returns:
+        The exit code: 1 where `check` has findings, 2 where nothing can be done before
+        the user mends something.
+    """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -19,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _prepare(options)
         elif options.command == "phantom":
             _phantom(options)
-        else:
-            _check(options)
+        elif _check(options):
+            return 1
     except (ValueError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -51,10 +56,10 @@ def _phantom(options: argparse.Namespace) -> None:
     _say_written(options.out, len(dataset), dataset.regions)
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: argparse.Namespace) -> int:
     from tune_knee.data.check import check  # so does torch, which prepare does without
 
-    check(options.data, sheet=options.out, augmented=options.augmented)
+    return check(options.data, sheet=options.out, augmented=options.augmented)
 
 
 def _say_written(out: Path, frames: int, regions: Sequence[str]) -> None:

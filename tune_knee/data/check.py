@@ -1,8 +1,10 @@
-"""What a dataset holds: counts, weights, overlaps, pictures."""
+"""What a dataset holds: counts, weights, overlaps, exposure, findings, pictures."""
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +12,25 @@ from rich.console import Console
 from rich.table import Table
 
 from tune_knee.data.dataset import SPLITS, KneeDataset, open_dataset
+from tune_knee.data.findings import Finding, column_of
+from tune_knee.data.image_findings import (
+    duplicate_findings,
+    exposure_findings,
+    jump_findings,
+)
+from tune_knee.data.label_findings import (
+    crossing_findings,
+    flip_findings,
+    piece_findings,
+)
+from tune_knee.data.measures import Measures, measure
 from tune_knee.data.pictures import augmented_sheet, contact_sheet
 from tune_knee.losses import external_weights
 from tune_knee.training_config import AugmentationConfig
 
-_NAMED = 5  # frames without a region are named up to here
+_NAMED: Final = 5  # frames without a region are named up to here
+_EXPOSURE_BINS: Final = 8
+_BAR: Final = 40
 
 
 @dataclass(frozen=True)
@@ -39,13 +55,16 @@ def summarise(dataset: KneeDataset) -> Summary:
     return Summary(values @ bits, np.tensordot(values, both, axes=1))
 
 
-def check(data: Path, *, sheet: Path | None = None, augmented: Path | None = None) -> None:
-    """Print what a dataset holds, and write its contact sheet.
+def check(data: Path, *, sheet: Path | None = None, augmented: Path | None = None) -> int:
+    """Print what a dataset holds and what looks wrong with it, and write its contact sheet.
 
     Args:
         data: the dataset folder.
         sheet: PNG of the contact sheet; None puts it into the folder.
         augmented: PNG of training frames beside augmented ones, where wanted.
+
+    Returns:
+        How many findings there are.
 
     Raises:
         ValueError: if the dataset cannot be opened, or a region has no training area.
@@ -60,13 +79,33 @@ def check(data: Path, *, sheet: Path | None = None, augmented: Path | None = Non
         console.print(_overlaps(dataset, summary))
     for line in _lacking(dataset, summary):
         console.print(line)
-    console.print(f"images that lie in more than one split: {_shared_images(dataset)}")
+    measures = measure(dataset)
+    console.print(_exposure(dataset, measures))
+    console.print(_depths(dataset))
+    console.print(_spacing(dataset))
     sheet = data / "contact_sheet.png" if sheet is None else sheet
     contact_sheet(dataset).save(sheet, format="PNG")
     console.print(f"contact sheet: {sheet}")
     if augmented is not None:
         augmented_sheet(dataset, AugmentationConfig()).save(augmented, format="PNG")
         console.print(f"augmented: {augmented}")
+    findings = find(dataset, measures)
+    for finding in findings:
+        console.print(str(finding))
+    console.print(_summary(findings))
+    return len(findings)
+
+
+def find(dataset: KneeDataset, measures: Measures) -> list[Finding]:
+    """All that looks wrong with a dataset."""
+    return [
+        *exposure_findings(dataset, measures),
+        *jump_findings(dataset, measures),
+        *duplicate_findings(dataset, measures),
+        *piece_findings(dataset, measures),
+        *crossing_findings(dataset),
+        *flip_findings(dataset, measures),
+    ]
 
 
 def _counts(dataset: KneeDataset, summary: Summary) -> Table:
@@ -119,7 +158,35 @@ def _lacking(dataset: KneeDataset, summary: Summary) -> list[str]:
     return lines
 
 
-def _shared_images(dataset: KneeDataset) -> int:
-    """Images of two splits: what is tested must not have been trained on."""
-    splits = dataset.frames.groupby("content_hash")["split"].nunique()
-    return int((splits > 1).sum())
+def _exposure(dataset: KneeDataset, measures: Measures) -> Table:
+    table = Table("mean grey value", title="Exposure: frames by their mean grey value")
+    table.add_column("frames", justify="right")
+    table.add_column("")
+    means = measures.histograms @ np.arange(256) / dataset.size_px**2
+    counts, edges = np.histogram(means, bins=_EXPOSURE_BINS, range=(0, 256))
+    for count, low, high in zip(counts, edges, edges[1:], strict=False):
+        bar = "█" * round(_BAR * count / counts.max()) or "▏" * bool(count)
+        table.add_row(f"{low:.0f} to {high:.0f}", str(count), bar)
+    return table
+
+
+def _depths(dataset: KneeDataset) -> str:
+    bits = column_of(dataset, "bits_stored", 0).value_counts().sort_index()
+    listed = (f"{depth or 'unknown'}: {count} frames" for depth, count in bits.items())
+    return f"bits of a source pixel: {', '.join(listed)}"
+
+
+def _spacing(dataset: KneeDataset) -> str:
+    spacing = dataset.spacing()
+    if spacing is not None:
+        low, high = spacing.mm.min(), spacing.mm.max()
+        return f"a pixel is {low:.3f} to {high:.3f} mm ({spacing.source})"
+    known = dataset.frames["spacing_source"].replace("", "unknown").value_counts()
+    listed = (f"{source}: {count} frames" for source, count in known.items())
+    return f"no millimetres, as pixel spacing is not one for all: {', '.join(listed)}"
+
+
+def _summary(findings: list[Finding]) -> str:
+    kinds = Counter(finding.kind for finding in findings)
+    listed = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+    return f"findings: {len(findings)}{': ' * bool(kinds)}{listed}"

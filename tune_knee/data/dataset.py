@@ -27,8 +27,7 @@ SPLITS: Final = ("train", "validation", "test")
 Split = Literal["train", "validation", "test"]
 MAX_REGIONS: Final = 8  # bits of a uint8 mask
 
-# frames.parquet. spacing_mm is of a pixel of the stored size, NaN and its source empty where
-# unknown; what the sources mean: docs/data.md.
+# frames.parquet. spacing_mm: of a stored pixel, NaN and its source empty where unknown.
 SpacingSource = Literal["", "patient", "uncalibrated", "detector", "scanner", "phantom"]
 FRAME_COLUMNS: Final = (
     "case",
@@ -104,8 +103,7 @@ class KneeDataset:
     def spacing(self) -> Spacing | None:
         """Size of the pixels, where it is known for all frames and measured in one plane.
 
-        None otherwise: millimetres at a detector and in a patient differ by the
-        magnification and are not to be mixed.
+        Else None: at the detector and in the patient it differs by the magnification.
         """
         mm = self.frames["spacing_mm"].to_numpy(dtype=np.float64, na_value=np.nan)
         sources = set(self.frames["spacing_source"])

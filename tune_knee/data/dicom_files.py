@@ -98,6 +98,7 @@ def read_header(path: Path, place: str, problems: Problems) -> Dataset | None:
     try:
         with quiet_parser():
             dataset = dcmread(path, stop_before_pixels=True)
+            text(dataset.get("SOPClassUID"))  # read now, while the parser is quiet
     except PARSER_ERRORS as error:
         got = "a header that cannot be read" if not isinstance(error, OSError) else "no access"
         problems.add(place, "must be a DICOM file", got=got, mend=_AGAIN)

@@ -19,7 +19,9 @@ from tune_knee.data.dicom_attributes import (
 )
 from tune_knee.data.dicom_facts import Window
 from tune_knee.data.dicom_files import DicomImage
+from tune_knee.data.pixel_worker import PixelWorker
 
+_worker: Final = PixelWorker()  # starts no process before the first compressed frame
 _SIGMOID_STEEPNESS: Final = 4.0  # PS3.3 C.11.2.1.3.1: exp(-4 (x - centre) / width)
 
 
@@ -53,8 +55,7 @@ def decode(image: DicomImage, frame: int) -> DecodedFrame:
     """
     try:
         with quiet_parser():
-            header = dcmread(image.path, stop_before_pixels=True)
-            stored = pixel_array(image.path, index=frame, raw=True)
+            stored, header = _stored(image, frame)
             if stored.shape != (image.height, image.width) or stored.dtype.kind not in "iu":
                 raise UnreadablePixelsError
             stored = _without_unused_bits(stored, image.bits_stored)
@@ -68,6 +69,14 @@ def decode(image: DicomImage, frame: int) -> DecodedFrame:
     digest = hashlib.sha256(f"{stored.dtype.str} {stored.shape}".encode())
     digest.update(np.ascontiguousarray(stored).data)
     return DecodedFrame(values, padded, digest.hexdigest()[:16])
+
+
+def _stored(image: DicomImage, frame: int) -> tuple[NDArray[np.integer], Dataset]:
+    several = image.frames > 1  # then only this frame's bytes are read
+    header = dcmread(image.path, stop_before_pixels=several)
+    if header.file_meta.TransferSyntaxUID.is_encapsulated:
+        return _worker.decode(image.path, frame), header
+    return pixel_array(image.path if several else header, index=frame, raw=True), header
 
 
 def windowed(values: NDArray[np.float32], window: Window) -> NDArray[np.float32]:

@@ -22,9 +22,11 @@ from tune_knee.data.dicom_attributes import (
 from tune_knee.data.dicom_files import LABEL_MAP, SEGMENTATION
 from tune_knee.data.frames import SourceImage
 from tune_knee.data.labelme import Bitmap, Shape
+from tune_knee.data.pixel_worker import PixelWorker
 from tune_knee.data.problems import Problems
 
 _AGAIN: Final = "export it as binary segments that reference their images"
+_worker: Final = PixelWorker()  # starts no process before the first compressed object
 _OBJECTS_KEPT: Final = 2
 
 FrameKey = tuple[str, int]  # SOPInstanceUID, number of the frame from 0
@@ -142,11 +144,13 @@ def _packed(path: Path, changed_ns: int) -> tuple[NDArray[np.uint8], int, int]:
     """
     with quiet_parser():
         dataset = dcmread(path)
-        values = pixel_array(dataset)
-        # pydicom fills up what is missing of one-bit pixels with zeros.
-        packed = not dataset.file_meta.TransferSyntaxUID.is_compressed
-        if packed and len(dataset.PixelData) * 8 < values.size:
-            raise ValueError
+        if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            frames = int(number(dataset.get("NumberOfFrames") or 1) or 1)
+            values = np.stack([_worker.decode(path, n) for n in range(frames)])
+        else:
+            values = pixel_array(dataset)
+            if len(dataset.PixelData) * 8 < values.size:  # else filled up with zeros
+                raise ValueError
     masks = values.reshape(-1, *values.shape[-2:])
     height, width = masks.shape[1:]
     return np.packbits(masks.reshape(len(masks), -1) > 0, axis=1), height, width
