@@ -11,6 +11,7 @@ import pandas as pd
 import ray
 from ray import tune
 from ray.tune import Callback, CheckpointConfig
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
@@ -40,6 +41,14 @@ _TUNE_SETTINGS: Final = {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: no tables of Tune's own
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+# Tune would hand these to a trial on its process's command line, where all users of a node
+# read them; a node has its own.
+_NOT_HANDED_ON: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+)
 
 
 class StudyCallback(Callback):
@@ -199,6 +208,7 @@ def run_study(
     and not tested is tested. A search adds trials of its own.
     """
     os.environ.update(_TUNE_SETTINGS)
+    ENV_VARS_TO_PROPAGATE.difference_update(_NOT_HANDED_ON)
     shared = ray.put(dataset)
     test_gpus = min(each.gpus for each in plan.resources.values()) * TEST_SHARE
     stage = EvaluationStage(plan.storage, plan.budget, shared, gpus=test_gpus)
