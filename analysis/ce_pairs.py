@@ -5,20 +5,13 @@ from typing import Final
 import pandas as pd
 
 from analysis.load import STATUS
+from analysis.parameters import SETTINGS
 from tune_knee import keys
 
 EQUAL: Final = "ce1"
 BY_AREA: Final = "ce2"
 # What the two of a pair have in common, beside τ, which they do not have.
-CE_SHARED: Final = (
-    keys.NETWORK,
-    keys.BOUNDARY,
-    keys.INTERNAL_WEIGHTS,
-    keys.WEIGHTS_IN,
-    keys.PRETRAINED,
-    keys.LEARNING_RATE,
-    keys.REPEAT,
-)
+CE_SHARED: Final = (keys.NETWORK, *SETTINGS, keys.REPEAT)
 
 
 def ce_pairs(trials: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.agreement import agree_rankings
 from analysis.load import LABEL, STATUS, Study
-from analysis.published import PARAMETERS
+from analysis.parameters import MODEL
 from analysis.ranking import RANK, UNSCORED_LOSSES, Ties, rank_trials, score_trials
 from tune_knee import keys
 
@@ -57,10 +57,10 @@ def compare_to_paper(
         ValueError: if fewer than two models or no region are shared.
     """
     regions = _shared_regions(study, published)
-    models = published[[keys.TRIAL, *PARAMETERS]].drop_duplicates()
+    models = published[[keys.TRIAL, *MODEL]].drop_duplicates()
     trials = study.trials[study.trials[STATUS] == keys.STATUS_TESTED]
     scored = trials[~trials[keys.LOSS].isin(UNSCORED_LOSSES)]
-    pairs = models.merge(scored, on=list(PARAMETERS), suffixes=("", "_ours"))
+    pairs = models.merge(scored, on=list(MODEL), suffixes=("", "_ours"))
     several = pairs[keys.TRIAL].duplicated(keep=False)
     matched = pairs[~several].set_index("trial_ours")[keys.TRIAL]
     if len(matched) < 2:

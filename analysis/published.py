@@ -6,6 +6,7 @@ from typing import Final
 import pandas as pd
 
 from analysis.aggregate import add_mean_metrics
+from analysis.parameters import MODEL
 from analysis.ranking import Ties, rank_trials, score_trials
 from tune_knee import keys
 from tune_knee.config import LossWeights, TrialConfig
@@ -13,7 +14,6 @@ from tune_knee.config import LossWeights, TrialConfig
 PUBLISHED: Final = "published"
 LOWEST: Final = "lowest"
 HIGHEST: Final = "highest"
-PARAMETERS: Final = (keys.NETWORK, keys.LOSS, keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY)
 RULES: Final = (PUBLISHED, "average", "min", "max")
 _FOLDER: Final = "published_tables"
 _STATUS: Final = "status"
@@ -40,7 +40,7 @@ def load_published() -> pd.DataFrame:
     lost = table[_STATUS] == _LOST
     for measure, best in _BEST.items():
         table[measure] = table[measure].mask(lost & table[measure].isna(), best)
-    models = table[list(PARAMETERS)].itertuples(index=False)
+    models = table[list(MODEL)].itertuples(index=False)
     table.insert(0, keys.TRIAL, [_label(*model) for model in models])
     table[keys.NETWORK] = table[keys.NETWORK].map(_our_name)
     return table

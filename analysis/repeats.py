@@ -8,21 +8,13 @@ import pandas as pd
 from scipy.stats import chi2, f
 
 from analysis.absent import Absent
+from analysis.parameters import MODEL, SETTINGS
 from analysis.search import TAU, Objective
 from tune_knee import keys
 
 LEVEL: Final = 0.95
 POINT: Final = "point"
-_POINT: Final = [
-    keys.NETWORK,
-    *TAU,
-    keys.LOSS,
-    keys.BOUNDARY,
-    keys.INTERNAL_WEIGHTS,
-    keys.WEIGHTS_IN,
-    keys.PRETRAINED,
-    keys.LEARNING_RATE,
-]
+_POINT: Final = [*MODEL, *SETTINGS]
 
 
 @dataclass(frozen=True, kw_only=True)

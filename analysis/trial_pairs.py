@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
 from analysis.load import LABEL, STATUS, Study
+from analysis.parameters import MODEL, SETTINGS
 from tune_knee import keys
 
 OTHER: Final = "other"
-_MODEL: Final = [keys.NETWORK, keys.LOSS, keys.TAU_CE, keys.TAU_DICE, keys.TAU_BOUNDARY]
-_DETAILS: Final = [keys.BOUNDARY, keys.INTERNAL_WEIGHTS, keys.WEIGHTS_IN, keys.PRETRAINED]
+_MODEL: Final = list(MODEL)
+_DETAILS: Final = [*SETTINGS, keys.REPEAT]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def pair_trials(first: Study, other: Study) -> TrialPairs:
         )
     order = {trial: place for place, trial in enumerate(first.trials[keys.TRIAL])}
     pairs = pairs.sort_values(keys.TRIAL, key=lambda trials: trials.map(order), ignore_index=True)
-    unlike = {name: int((alike[name] != alike[f"{name}_{OTHER}"]).sum()) for name in _DETAILS}
+    unlike = {name: _unlike(alike[name], alike[f"{name}_{OTHER}"]) for name in _DETAILS}
     alone = [  # one that is in both, and tested in one, is there twice
         *_alone(first, other, pairs[keys.TRIAL].tolist()),
         *_alone(other, first, pairs[f"{keys.TRIAL}_{OTHER}"].tolist()),
@@ -69,6 +70,11 @@ def pair_trials(first: Study, other: Study) -> TrialPairs:
 
 def _merge(first: pd.DataFrame, other: pd.DataFrame, on: list[str]) -> pd.DataFrame:
     return first.merge(other, on=on, suffixes=("", f"_{OTHER}"))
+
+
+def _unlike(first: "pd.Series[Any]", other: "pd.Series[Any]") -> int:
+    """How many differ; two that are missing (the budget's learning rate) do not."""
+    return int((first.ne(other) & ~(first.isna() & other.isna())).sum())
 
 
 def _single(trials: pd.DataFrame) -> pd.DataFrame:

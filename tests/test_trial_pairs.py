@@ -62,6 +62,22 @@ def test_who_has_no_partner_is_named_once_with_the_reason(study):
     )
 
 
+def test_repeats_and_learning_rates_are_paired_one_to_one(study):
+    again = study.trials.assign(trial="r" + study.trials["trial"], repeat=1)
+    slow = study.trials.assign(trial="s" + study.trials["trial"], learning_rate=1e-5)
+    whole = with_trials(study, pd.concat([study.trials, again, slow]))
+    pairs = pair_trials(whole, dataclasses.replace(whole, name="other"))
+    assert pairs.table["trial"].tolist() == pairs.table["trial_other"].tolist()
+    assert len(pairs.table) == 3 * len(study.trials)
+    assert (pairs.differing, pairs.alone) == ({}, ())
+
+
+def test_learning_rates_that_differ_are_said(study):
+    pairs = pair_trials(study, changed(study, "fcn_unet ce2", learning_rate=1e-5))
+    assert len(pairs.table) == len(study.trials)
+    assert pairs.differing == {"learning_rate": 1}
+
+
 def test_no_pair_at_all(study):
     other = made_study(networks=("segformer_b2",))[0]
     with pytest.raises(ValueError, match="must share a tested trial"):

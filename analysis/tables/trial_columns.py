@@ -6,6 +6,7 @@ from typing import Final
 import pandas as pd
 
 from analysis.load import LABEL
+from analysis.parameters import SETTINGS
 from analysis.tables.table import Column, number
 from tune_knee import keys
 from tune_knee.config import LossWeights, TrialConfig
@@ -17,11 +18,7 @@ _PARAMETERS: Final = (
     keys.LOSS,
     TAU,
     *_WEIGHTS,
-    keys.BOUNDARY,
-    keys.INTERNAL_WEIGHTS,
-    keys.WEIGHTS_IN,
-    keys.PRETRAINED,
-    keys.LEARNING_RATE,
+    *SETTINGS,
     keys.REPEAT,
 )
 # Shown only where the trials of the study differ in them.
