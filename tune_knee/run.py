@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from ray.tune import TuneError
 from rich.console import Console
 from rich.logging import RichHandler
 
@@ -160,6 +161,15 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
             tracker.finish_study("KILLED", _PATIENCE_INTERRUPTED_S)
             console.print(f"Stopped at once, without what was not yet saved; {go_on}")
             return _INTERRUPTED
+        except (OSError, TuneError) as error:
+            log.debug("the study stopped", exc_info=True)
+            reason = str(error).strip().splitlines()[-1]
+            console.print(
+                f"The study stopped: {reason}; what was saved is safe. Then {go_on}",
+                style="red",
+                soft_wrap=True,
+            )
+            return 1
     if interruption.requested:
         tracker.finish_study("KILLED", _PATIENCE_INTERRUPTED_S)
         console.print(f"Interrupted, and all is saved; {go_on}")

@@ -40,6 +40,7 @@ _TUNE_SETTINGS: Final = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # MLflow and Parquet hold every result
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0: no tables of Tune's own
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # of its own state, which a study does not read
 }
 # Tune would hand these to a trial on its process's command line, where all users of a node
 # read them; a node has its own.
