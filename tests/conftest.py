@@ -1,7 +1,9 @@
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from fault_matrix import FaultMatrix
 from hypothesis import settings
 
 
@@ -26,3 +28,18 @@ def local_ray() -> Iterator[None]:
         ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
         yield
         ray.shutdown()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the tests of faults put down what happened."""
+    parser.addoption("--fault-matrix", metavar="FILE.md", help="write the table of faults here")
+
+
+@pytest.fixture(scope="session")
+def matrix(request: pytest.FixtureRequest) -> Iterator[FaultMatrix]:
+    """What the tests of faults saw."""
+    seen = FaultMatrix()
+    yield seen
+    path = request.config.getoption("--fault-matrix")
+    if path:
+        seen.write(Path(path))

@@ -3,6 +3,7 @@
 Needs root and iproute2. Processes of different hosts share the disk and nothing of the network.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -77,10 +78,8 @@ class Host:
         """kill -9, children that left its group included."""
         process = self.processes.pop(name)
         for child in [process.pid, *descendants(process.pid)]:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         process.wait()
 
     def cut(self) -> None:

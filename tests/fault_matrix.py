@@ -1,0 +1,31 @@
+"""The table of docs/faults.md, which the tests of faults write."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class FaultMatrix:
+    """What happened under each fault that was done, in the order of the tests."""
+
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, fault: str, happened: str, lost: int | None, remark: str = "") -> None:
+        """A fault that the study survived.
+
+        Args:
+            fault: what was done.
+            happened: what the study did.
+            lost: validation intervals that were trained twice; None where none can be.
+            remark: on that number.
+        """
+        intervals = "nothing" if not lost else f"{lost} validation intervals trained twice"
+        self.rows.append((fault, happened, f"{intervals} ({remark})" if remark else intervals))
+
+    def write(self, path: Path) -> None:
+        """Write the table; nothing without rows."""
+        if not self.rows:
+            return
+        lines = ["| fault | what happened | what was lost |", "|---|---|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in self.rows]
+        path.write_text("\n".join(lines) + "\n")

@@ -1,0 +1,211 @@
+"""A lab's cluster on hosts of this machine: Ray, MLflow on PostgreSQL, an S3 store."""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hosts import Host, Hosts, wait_until
+
+RAY = Path(sys.executable).parent / "ray"
+RAY_PORT, MLFLOW_PORT, STORE_PORT, POSTGRES_PORT = 6379, 5000, 9000, 5432
+BUCKET = "knees"
+WORKERS = ("one", "two")
+# A dead node is noticed in about 10 s instead of a minute; all else is Ray's default.
+_NOTICES_SOON = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "2000",
+    "RAY_health_check_timeout_ms": "2000",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+}
+
+
+def postgres_programs() -> Path | None:
+    """Folder of initdb and postgres, as Debian has them."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return found[-1] if found else None
+
+
+class Lab:
+    """Four hosts: head (where studies are started), two workers, and the store of results."""
+
+    def __init__(self, folder: Path, hosts: Hosts) -> None:
+        self.folder, self.hosts = folder, hosts
+        self.head, self.store = hosts["head"], hosts["store"]
+        token = folder / "token"
+        token.write_text(secrets.token_hex(32))
+        token.chmod(0o600)
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "MLFLOW_"))}
+        self.environment = {
+            **kept,
+            **_NOTICES_SOON,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "AWS_ACCESS_KEY_ID": "knees",
+            "AWS_SECRET_ACCESS_KEY": secrets.token_hex(16),
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "OMP_NUM_THREADS": "1",
+        }
+
+    @property
+    def address(self) -> str:
+        return f"{self.head.address}:{RAY_PORT}"
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"http://{self.store.address}:{MLFLOW_PORT}"
+
+    @property
+    def postgres_uri(self) -> str:
+        return f"postgresql://mlflow@{self.store.address}:{POSTGRES_PORT}/mlflow"
+
+    @property
+    def bucket(self) -> str:
+        server = f"{self.store.address}:{STORE_PORT}"
+        return f"s3://{BUCKET}/study?scheme=http&endpoint_override={server}"
+
+    def start_ray(self) -> None:
+        self._ray("head", "--head", "--port", RAY_PORT, "--num-cpus", 0,
+                  "--temp-dir", self.sessions, "--include-dashboard", "false")  # fmt: skip
+        wait_until(lambda: listens(self.head, RAY_PORT), 120, "Ray's head")
+        for worker in WORKERS:
+            self.start_worker(worker)
+
+    @property
+    def sessions(self) -> Path:
+        """Short: Ray has sockets below it."""
+        return Path("/tmp") / f"lab{os.getpid()}"
+
+    def start_worker(self, name: str) -> None:
+        self._ray(name, "--address", self.address, "--num-cpus", 1)
+
+    def kill_ray(self, *names: str) -> None:
+        for name in names:
+            self.hosts[name].kill(f"ray-{name}")
+
+    def _ray(self, name: str, *arguments: object) -> None:
+        host = self.hosts[name]
+        host.start(
+            f"ray-{name}", RAY, "start", "--block", "--node-ip-address", host.address,
+            "--object-store-memory", 80_000_000, *arguments, environment=self.environment,
+        )  # fmt: skip
+
+    def start_store(self) -> None:
+        self.start_postgres()
+        self.start_s3()
+        self.start_mlflow()
+
+    def start_postgres(self) -> None:
+        programs, data = postgres_programs(), self.folder / "postgres"
+        assert programs is not None
+        as_postgres = ("runuser", "-u", "postgres", "--")
+        if not data.exists():
+            data.mkdir()
+            shutil.chown(data, "postgres", "postgres")
+            for parent in data.parents[:-2]:
+                parent.chmod(parent.stat().st_mode | 0o011)
+            subprocess.run([*as_postgres, programs / "initdb", "-D", data, "--auth", "trust",
+                            "-U", "mlflow"], check=True, capture_output=True)  # fmt: skip
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all mlflow 10.77.0.0/24 trust\n")
+        self.store.start(
+            "postgres", *as_postgres, programs / "postgres", "-D", data, "-k", "",
+            "-h", self.store.address, "-p", POSTGRES_PORT, environment=self.environment,
+        )  # fmt: skip
+        wait_until(lambda: self._sql(programs, "SELECT 1"), 60, "PostgreSQL")
+        self._sql(programs, "CREATE DATABASE mlflow")
+
+    def _sql(self, programs: Path, command: str) -> bool:
+        return not self.store.run(
+            programs / "psql", "-h", self.store.address, "-U", "mlflow", "-d", "postgres",
+            "-c", command, environment=self.environment,
+        ).returncode  # fmt: skip
+
+    def start_s3(self) -> None:
+        self.store.start("s3", sys.executable, "-m", "moto.server", "-H", self.store.address,
+                         "-p", STORE_PORT, environment=self.environment)  # fmt: skip
+        wait_until(lambda: listens(self.store, STORE_PORT), 120, "the S3 server")
+        make_bucket = (
+            "import boto3, sys; boto3.client('s3', endpoint_url=sys.argv[1])"
+            f".create_bucket(Bucket='{BUCKET}')"
+        )
+        made = self.store.run(
+            sys.executable, "-c", make_bucket, f"http://{self.store.address}:{STORE_PORT}",
+            environment=self.environment,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
+
+    def start_mlflow(self) -> None:
+        endpoint = {"MLFLOW_S3_ENDPOINT_URL": f"http://{self.store.address}:{STORE_PORT}"}
+        self.store.start(
+            "mlflow", sys.executable, "-m", "mlflow", "server", "--host", self.store.address,
+            "--port", MLFLOW_PORT, "--workers", 1, "--backend-store-uri", self.postgres_uri,
+            "--artifacts-destination", f"s3://{BUCKET}/mlflow",
+            environment={**self.environment, **endpoint},
+        )  # fmt: skip
+        wait_until(lambda: listens(self.store, MLFLOW_PORT), 180, "MLflow")
+
+    def start_study(self, *arguments: object) -> None:
+        """The driver, on the head."""
+        self.head.start("driver", sys.executable, "-m", "tune_knee.run", *arguments,
+                        "--address", self.address, environment=self.environment)  # fmt: skip
+
+    def ended(self, timeout_s: float = 600) -> int:
+        """The driver's exit status."""
+        return self.head.processes["driver"].wait(timeout_s)
+
+    def said(self) -> str:
+        """What the driver has printed so far, in one line."""
+        return " ".join((self.folder / "driver.log").read_text().split())
+
+    def intervals_repeated(self, storage: Path | None = None) -> int:
+        """Validation intervals that were trained more than once, in all trials.
+
+        Args:
+            storage: folder of the checkpoints, with the trials' logs; None looks into Ray's.
+        """
+        if storage is not None:
+            logs = storage.glob("trials/*/train.log")
+        else:
+            logs = self.sessions.glob("session_*/logs/worker-*.err")
+        seen = Counter(trained_intervals(logs))
+        return sum(times - 1 for times in seen.values())
+
+
+def trained_intervals(logs: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Trial and step of every validation that the logs tell of."""
+    line = re.compile(r"INFO (.+) step (\d+): loss ")
+    for log in logs:
+        for found in line.finditer(log.read_text()):
+            yield found[1], found[2]
+
+
+def listens(host: Host, port: int) -> bool:
+    """Whether a host answers at a port, asked from this machine's end of the network."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host.address, port)) == 0
+
+
+@contextlib.contextmanager
+def lab(folder: Path) -> Iterator[Lab]:
+    """Start all of it; take all of it away."""
+    with Hosts(["head", *WORKERS, "store"], folder) as hosts:
+        started = Lab(folder, hosts)
+        try:
+            started.start_ray()
+            yield started
+        finally:
+            for host in hosts.hosts.values():
+                host.close()
+            shutil.rmtree(started.sessions, ignore_errors=True)
