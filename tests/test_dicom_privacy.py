@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from labelme_files import shape, write_label
 from made_dicom import dicom, save, uid
+from pydicom.config import disable_value_validation
 
 from tune_knee.data.__main__ import main
 
@@ -107,13 +108,16 @@ def test_messages_name_files_and_nothing_of_what_is_in_them(
         "BitsStored": 3,
         "PixelData": b"\0\0",
         "SegmentationType": "PLANTEDTYPE",
+        "SOPClassUID": "PLANTEDCLASS",
     }
     for n, (keyword, value) in enumerate(spoilt.items()):
         made = dicom(np.zeros((16, 16), np.uint16), patient="plantedid", instance=f"s{n}")
-        setattr(made, keyword, value)
+        with disable_value_validation():
+            made.add_new(keyword, made[keyword].VR if keyword in made else "CS", value)
         if keyword == "SegmentationType":
             made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
-        save(folder / f"spoilt{n}.dcm", made)
+        with disable_value_validation():
+            save(folder / f"spoilt{n}.dcm", made)
         write_label(folder / f"spoilt{n}.json", [TRIANGLE], "x", imageHeight=16, imageWidth=16)
     arguments = ["prepare", str(tmp_path / "src"), "--out", str(tmp_path / "out")]
     assert main(arguments) == 2
@@ -123,7 +127,14 @@ def test_messages_name_files_and_nothing_of_what_is_in_them(
         assert f"plantedfolder0/spoilt{n}.dcm: " in said
     hidden = [word for word in secret if word != "plantedfolder"]
     assert_hidden(
-        said, [*hidden, "PLANTEDPHOTO", "PLANTEDTYPE", uid("plantedid", "series 1", "s0")]
+        said,
+        [
+            *hidden,
+            "PLANTEDPHOTO",
+            "PLANTEDTYPE",
+            "PLANTEDCLASS",
+            uid("plantedid", "series 1", "s0"),
+        ],
     )
     assert not (tmp_path / "out").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) in (["home", "src"], ["src"])

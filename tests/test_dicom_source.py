@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from labelme_files import encoded, shape, write_label
-from made_dicom import dicom, item, save, segmentation
+from made_dicom import DX, dicom, item, save, segmentation
 from numpy.typing import NDArray
 
 from tune_knee.data.dataset import KneeDataset, open_dataset
@@ -480,3 +480,55 @@ def test_warnings_of_a_sequence(
     assert "BurnedInAnnotation is YES" in caplog.text
     assert "x1.dcm and its sequence: 2 windows; their median is taken for all" in caplog.text
     assert "x1.dcm: neither InstanceNumber nor time tells the order" in caplog.text
+
+
+def highdicom_segmentation(source: Any, masks: NDArray[Any]) -> Any:
+    """Segments (H, W, R) of an image of one frame, as another library writes them."""
+    import highdicom
+    from pydicom.sr.codedict import codes
+
+    described = [
+        highdicom.seg.SegmentDescription(
+            segment_number=n,
+            segment_label=label,
+            segmented_property_category=codes.SCT.AnatomicalStructure,
+            segmented_property_type=codes.SCT.Bone,
+            algorithm_type="MANUAL",
+        )
+        for n, label in enumerate(REGIONS, start=1)
+    ]
+    return highdicom.seg.Segmentation(
+        source_images=[source],
+        pixel_array=masks[None],
+        segmentation_type="BINARY",
+        segment_descriptions=described,
+        series_instance_uid=highdicom.UID(),
+        series_number=9,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="made",
+        manufacturer_model_name="made",
+        software_versions="1",
+        device_serial_number="1",
+    )
+
+
+def test_segments_that_highdicom_wrote(tmp_path: Path, found: Any) -> None:
+    pytest.importorskip("highdicom")
+    empty = dict.fromkeys(
+        (
+            "PatientBirthDate",
+            "PatientSex",
+            "StudyDate",
+            "StudyTime",
+            "AccessionNumber",
+            "StudyID",
+            "ReferringPhysicianName",
+        ),
+        "",
+    )
+    source = dicom(ramp(), bits=12, SOPClassUID=DX, **empty)
+    save(tmp_path / "src" / "im.dcm", source)
+    made = highdicom_segmentation(source, np.stack([FEMUR_MASK, TIBIA_MASK], axis=-1))
+    made.save_as(tmp_path / "src" / "labels.dcm")
+    assert_overlapping(*found(tmp_path / "src").frames)

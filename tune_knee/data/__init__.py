@@ -1,1 +1,1 @@
-"""Datasets: from LabelMe folders or the phantom, to memory-mapped arrays, to batches."""
+"""Datasets: from DICOM, images or the phantom, to memory-mapped arrays, to batches."""

@@ -24,6 +24,7 @@ from tune_knee.data.dicom_attributes import PARSER_ERRORS, quiet_parser
 
 TIMEOUT_S: Final = 120.0  # for a frame
 _LENGTH_BYTES: Final = 8
+_SERVE: Final = f"from {__name__} import serve; serve()"
 
 
 class PixelWorker:
@@ -31,6 +32,7 @@ class PixelWorker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.close)
 
     def decode(self, path: Path, frame: int) -> NDArray[Any]:
         """Stored values of a frame, counted from 0. (H, W).
@@ -67,14 +69,12 @@ class PixelWorker:
 
     def _started(self) -> subprocess.Popen[bytes]:
         self.close()
-        process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+        return subprocess.Popen(
+            [sys.executable, "-c", _SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        atexit.register(self.close)
-        return process
 
 
 def serve() -> None:
@@ -88,7 +88,3 @@ def serve() -> None:
             np.save(content, pixel_array(path, index=frame, raw=True), allow_pickle=False)
         answers.write(content.tell().to_bytes(_LENGTH_BYTES) + content.getvalue())
         answers.flush()
-
-
-if __name__ == "__main__":
-    serve()
