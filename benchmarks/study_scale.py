@@ -56,8 +56,16 @@ class InstantTrial(tune.Trainable):
     def step(self) -> dict[str, float]:
         """A report of made-up values."""
         self._steps += 1
-        shown = (keys.LEARNING_RATE, keys.TRAIN_LOSS, keys.VAL_IOU, keys.VAL_OVERLAP,
-                 keys.BEST_IOU, keys.BEST_OVERLAP, keys.BEST_DISTANCE_PX, keys.BEST_STEP)  # fmt: skip
+        shown = (
+            keys.LEARNING_RATE,
+            keys.TRAIN_LOSS,
+            keys.VAL_IOU,
+            keys.VAL_OVERLAP,
+            keys.BEST_IOU,
+            keys.BEST_OVERLAP,
+            keys.BEST_DISTANCE_PX,
+            keys.BEST_STEP,
+        )
         regions = {keys.validation(each, "iou"): 0.5 for each in self._regions}
         values = {**dict.fromkeys(shown, 0.5), **regions}
         return {keys.STEP: self._steps, keys.WALL_TIME_S: 0.0, **values}
@@ -94,8 +102,20 @@ def run_one(times: int) -> None:
         (root / "grid.yaml").write_text(GRID)
         make_phantom(root / "data", size_px=32, cases=8, frames=32)
         out = root / "study"
-        asked = parse(["--grid", str(root / "grid.yaml"), "--data", str(root / "data"),
-                       "--out", str(out), "--budget", "preview", "--seeds", str(times)])  # fmt: skip
+        asked = parse(
+            [
+                "--grid",
+                str(root / "grid.yaml"),
+                "--data",
+                str(root / "data"),
+                "--out",
+                str(out),
+                "--budget",
+                "preview",
+                "--seeds",
+                str(times),
+            ]
+        )
         console = Console(stderr=True)
         run.quieten_libraries()
         opened = open_study(asked, console)
