@@ -51,6 +51,17 @@ def aggregate_frames(frames: pd.DataFrame, by: Sequence[str] = (keys.TRIAL,)) ->
     return means.reset_index()
 
 
+def mean_overlap(frames: pd.DataFrame, by: Sequence[str]) -> "pd.Series[float]":
+    """Overlap of each group, over all its rows, in the order of appearance; higher is better.
+
+    Args:
+        frames: a row per trial, case, frame and region with the overlap metrics.
+        by: columns; the result's index.
+    """
+    overlap = frames[list(keys.OVERLAP_METRICS)].mean(axis=1)
+    return overlap.groupby([frames[name] for name in by], sort=False).mean()
+
+
 def add_mean_metrics(means: pd.DataFrame) -> pd.DataFrame:
     """Add overlap and distance_px to a table of `keys.METRICS`; NaN where one of theirs is."""
     return means.assign(

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from analysis.aggregate import mean_overlap
 from tune_knee import keys
 
 SIDES: Final = ("right", "left")
@@ -82,7 +83,7 @@ def typical_frame(frames: pd.DataFrame) -> TypicalFrame:
         frames: a row per trial, case, frame and region with the overlap metrics, of all
             tested trials.
     """
-    means = _mean_overlap(frames, [keys.CASE, keys.FRAME])
+    means = mean_overlap(frames, [keys.CASE, keys.FRAME])
     place, median = _nearest_to_median(means)
     case, frame = means.index[place]
     return TypicalFrame(
@@ -104,7 +105,7 @@ def typical_case(frames: pd.DataFrame, cases: Collection[str]) -> TypicalCase:
     Raises:
         ValueError: if none of them was tested.
     """
-    means = _mean_overlap(frames[frames[keys.CASE].isin(list(cases))], [keys.CASE])
+    means = mean_overlap(frames[frames[keys.CASE].isin(list(cases))], [keys.CASE])
     if means.empty:
         raise ValueError(
             f"one of the cases must be among the tested frames, got cases={sorted(cases)}"
@@ -149,11 +150,6 @@ def frames_of(sequences: Sequence[TypicalSequence]) -> pd.DataFrame:
     """Case and frame of all that sequences show, one after the other."""
     rows = [(one.typical.case, frame) for one in sequences for frame in one.frames]
     return pd.DataFrame(rows, columns=[keys.CASE, keys.FRAME])
-
-
-def _mean_overlap(frames: pd.DataFrame, by: list[str]) -> "pd.Series[float]":
-    overlap = frames[list(keys.OVERLAP_METRICS)].mean(axis=1)
-    return overlap.groupby([frames[name] for name in by], sort=False).mean()
 
 
 def _nearest_to_median(means: "pd.Series[float]") -> tuple[int, float]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from analysis.absent import Absent
+from analysis.aggregate import mean_overlap
 from analysis.figures.figure import Figure
 from analysis.figures.outline_grid import grid_sheet, is_grid
 from analysis.figures.outline_list import list_sheet
@@ -89,7 +90,7 @@ def draw_outlines(
     shown = _Shown.of(pictures, typical)
     sheet = (grid_sheet if grid else list_sheet)(rows, shown.window.aspect)
     of_frame = frames[(frames[keys.CASE] == typical.case) & (frames[keys.FRAME] == typical.frame)]
-    overlap = _mean_overlap(of_frame)
+    overlap = mean_overlap(of_frame, [keys.TRIAL])
     with style():
         figure, axes = new_sheet(
             sheet.height_in + key_height_in(pictures.regions, truth=True) + BORDER_IN
@@ -116,7 +117,7 @@ def _drawn(trials: pd.DataFrame, frames: pd.DataFrame) -> tuple[pd.DataFrame, bo
     """
     rows = trial_rows(trials).merge(trials[[keys.TRIAL, LABEL]], on=keys.TRIAL)
     rows[TAU] = rows[TAU].fillna("")
-    overlap = rows[keys.TRIAL].map(_mean_overlap(frames))
+    overlap = rows[keys.TRIAL].map(mean_overlap(frames, [keys.TRIAL]))
     best = overlap.sort_values(ascending=False, kind="stable").index[:_MOST_PANELS]
     in_order = rows.loc[best.sort_values()]
     return (in_order, True) if is_grid(in_order) else (rows.loc[best], False)
@@ -170,11 +171,6 @@ def _notes(
         trial: f"{overlap[trial]:.2f}" if trial in predicted else _EMPTY.get(status, status)
         for trial, status in trials[[keys.TRIAL, STATUS]].itertuples(index=False)
     }
-
-
-def _mean_overlap(frames: pd.DataFrame) -> "pd.Series[float]":
-    overlap = frames[list(keys.OVERLAP_METRICS)].mean(axis=1)
-    return overlap.groupby(frames[keys.TRIAL], sort=False).mean()
 
 
 def _caption(

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 
+from analysis.aggregate import mean_overlap
 from analysis.figures.figure import Figure
 from analysis.figures.lettering import fold_to, longest_part_in
 from analysis.figures.outline_sheet import BORDER_IN, GAP_IN, left_in, panel_in
@@ -116,7 +117,7 @@ def _draw(
     width = panel_in(columns, _SIDE_IN, _LARGEST_IN)
     left = left_in(columns, _SIDE_IN, width)
     steps = [2 * (width * strip.windows[0].aspect + GAP_IN) + _HEAD_IN for strip in strips]
-    overlap = _overlap(frames)
+    overlap = mean_overlap(frames, [keys.CASE, keys.FRAME])
     with style():
         foot = sum(steps) + BORDER_IN
         drawing, axes = new_sheet(foot + key_height_in(list(key), truth=False) + BORDER_IN)
@@ -212,15 +213,10 @@ def _write_head(axes: Axes, sequence: TypicalSequence, left: float, y: float, wi
         )
 
 
-def _overlap(frames: pd.DataFrame) -> "pd.Series[float]":
-    overlap = frames[list(keys.OVERLAP_METRICS)].mean(axis=1)
-    return overlap.groupby([frames[keys.CASE], frames[keys.FRAME]]).mean()
-
-
 def _caption(
     sequences: Sequence[TypicalSequence], frames: pd.DataFrame, trial: str, number: str
 ) -> str:
-    overlap = _overlap(frames)
+    overlap = mean_overlap(frames, [keys.CASE, keys.FRAME])
     chosen = overlap[[(one.typical.case, frame) for one in sequences for frame in one.frames]]
     typical = " and ".join(map(_typical, sequences))
     unknown = "" if sequences[0].side else " The dataset does not tell left from right knees."
