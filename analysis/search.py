@@ -25,7 +25,7 @@ OTHERS: Final = {
     keys.LEARNING_RATE: "learning rate",
 }
 _SQUEEZE: Final = 0.005
-_FINISHED: Final = (keys.STATUS_TRAINED, keys.STATUS_TESTED)
+FINISHED: Final = (keys.STATUS_TRAINED, keys.STATUS_TESTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,11 @@ class Objective:
     decimals: int
     higher_is_better: bool
     scale: Literal["logit", "log"]
+
+    @property
+    def aim(self) -> str:
+        """What it is in a sentence: overlap, or distance."""
+        return self.name.removesuffix("_px")
 
     @property
     def sign(self) -> int:
@@ -131,7 +136,7 @@ class Search:
         if len(self.known):
             both = pd.concat([self.known.assign(**{KNOWN: True}), both])
         comparable = both[keys.NETWORK].isin(self.networks) & ~both[keys.LOSS].isin(UNSCORED_LOSSES)
-        done = both[STATUS].isin(_FINISHED) & both[keys.BEST_OVERLAP].notna()
+        done = both[STATUS].isin(FINISHED) & both[keys.BEST_OVERLAP].notna()
         return both[comparable & done].reset_index(drop=True)
 
     @cached_property

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from analysis.absent import Absent
 from analysis.figures.cost import COST, add_cost, amount
 from analysis.figures.figure import Figure
+from analysis.figures.log_scale import spread_out
 from analysis.figures.style import (
     FAINT_INK,
     INK,
@@ -26,7 +27,6 @@ from tune_knee import keys
 
 _TITLE: Final = "Overlap against cost"
 _NAMED: Final = 12
-_SPAN_OF_LOG: Final = 20
 _CROWDED: Final = 200
 
 
@@ -51,8 +51,7 @@ def draw_cost_benefit(trials: pd.DataFrame, tests: pd.DataFrame) -> Figure | Abs
         axes.step(front[COST], front[keys.OVERLAP], where="post", color=FAINT_INK, linewidth=0.9)
         for number, (cost, value) in enumerate(zip(named[COST], named[keys.OVERLAP], strict=True)):
             _number(axes, cost, value, number + 1)
-        if tested[COST].max() > _SPAN_OF_LOG * tested[COST].min():
-            axes.set_xscale("log")
+        spread_out(axes, "x", tested[COST])
         axes.set_xlabel(f"{unit} (fewer are cheaper)")
         axes.set_ylabel("test overlap, mean of regions")
         _name_front(figure, named, unit, trials)

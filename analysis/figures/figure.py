@@ -1,5 +1,6 @@
 """A drawn figure with what a report says about it."""
 
+import re
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure as Drawing
@@ -22,3 +23,8 @@ class Figure:
     caption: str
     alt: str
     drawing: Drawing
+
+
+def name_of(what: str, network: str) -> str:
+    """Name of a figure that there is one of for each network, e.g. ``repeats_fcn_unet``."""
+    return f"{what}_{re.sub(r'[^a-z0-9]+', '_', network.lower())}"

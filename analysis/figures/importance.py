@@ -67,9 +67,9 @@ def _caption(found: Sequence[Importance]) -> str:
         words += " The parts of τ sum to one, so that they share their importance."
     for importance in found:
         first = importance.table.iloc[0]
-        aim = importance.objective.name.removesuffix("_px")
         words += (
-            f" Most for {aim}: {_NAMES[first[PARAMETER]]}, {first['importance']:.0%} "
-            f"({first['importance_low']:.0%} to {first['importance_high']:.0%})."
+            f" Most for {importance.objective.aim}: {_NAMES[first[PARAMETER]]}, "
+            f"{first['importance']:.0%} ({first['importance_low']:.0%} to "
+            f"{first['importance_high']:.0%})."
         )
     return words

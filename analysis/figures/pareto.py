@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from analysis.absent import Absent
 from analysis.figures.figure import Figure
 from analysis.figures.legend import add_legend
-from analysis.figures.log_scale import set_log_scale
+from analysis.figures.log_scale import spread_out
 from analysis.figures.numbering import number_points
 from analysis.figures.search_points import draw_points, network_handles, point_look
 from analysis.figures.style import FAINT_INK, INK, network_colours, new_figure, style
@@ -21,7 +21,6 @@ from tune_knee import keys
 
 _TITLE: Final = "Pareto front"
 _NAMED: Final = 12
-_SPAN_OF_LOG: Final = 20
 _NEAR: Final = 0.3  # share of the trials, by either objective, that the close view holds
 _MARGIN: Final = 0.1
 
@@ -45,8 +44,7 @@ def draw_pareto(search: Search) -> Figure | Absent:
             axes.set_xlabel("distance, px (lower is better)")
         whole.set_title("All")
         whole.set_ylabel("validation overlap (higher is better)")
-        if measured[DISTANCE.key].max() > _SPAN_OF_LOG * measured[DISTANCE.key].min() > 0:
-            set_log_scale(whole, "x")
+        spread_out(whole, "x", measured[DISTANCE.key])
         close.set_title("Near the front")
         _come_close(close, measured, drawn)
         _name_front(figure, named, search)

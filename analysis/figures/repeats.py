@@ -1,12 +1,11 @@
 """Several seeds at each point: how much is noise."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from matplotlib.axes import Axes
 
-from analysis.figures.figure import Figure
+from analysis.figures.figure import Figure, name_of
 from analysis.figures.style import INK, network_colours, new_figure, style
 from analysis.figures.trial_rows import row_height_in, set_rows
 from analysis.repeats import POINT, Repeats
@@ -30,7 +29,7 @@ def draw_repeats(found: Sequence[Repeats], networks: Sequence[str]) -> Figure:
         for axes, repeats in zip(panels, found, strict=True):
             _draw_points(axes, repeats, rows, network_colours(networks)[network])
     return Figure(
-        name=f"repeats_{re.sub(r'[^a-z0-9]+', '_', network.lower())}",
+        name=name_of("repeats", network),
         title=f"Noise between seeds of {network}",
         caption=_caption(found),
         alt=f"Values of every seed at {len(found[0].points)} points of {network}, with mean and "
@@ -62,7 +61,7 @@ def _caption(found: Sequence[Repeats]) -> str:
     for repeats in found:
         objective, (low, high) = repeats.objective, repeats.icc_interval
         words += (
-            f" {objective.name.removesuffix('_px').capitalize()}: standard deviation "
+            f" {objective.aim.capitalize()}: standard deviation "
             f"{objective.text(repeats.seed_sd)} between seeds, "
             f"{objective.text(repeats.point_sd)} between points; {max(repeats.icc, 0):.0%} of the "
             f"variance is between points (95 % interval {max(low, 0):.0%} to {max(high, 0):.0%})."

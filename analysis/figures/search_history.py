@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.absent import Absent
 from analysis.figures.figure import Figure
 from analysis.figures.legend import add_legend
-from analysis.figures.log_scale import set_log_scale
+from analysis.figures.log_scale import spread_out
 from analysis.figures.search_points import draw_points, network_handles, point_look
 from analysis.figures.style import FAINT_INK, GRID, INK, new_figure, style
 from analysis.pareto import ReferencePoint, hypervolume, pareto_front
@@ -22,7 +22,6 @@ from tune_knee import keys
 
 _TITLE: Final = "How the search went"
 _NUMBER: Final = "number"
-_SPAN_OF_LOG: Final = 20
 _PRUNED: Final[dict[str, Any]] = {
     "linestyle": "none",
     "marker": "x",
@@ -118,8 +117,7 @@ def _draw_objective(
             color=FAINT_INK,
             transform=axes.get_xaxis_transform(),
         )
-    if values.min() > 0 and values.max() > _SPAN_OF_LOG * values.min():
-        set_log_scale(axes, "y")
+    spread_out(axes, "y", values)
     axes.set_title(objective.title)
     axes.set_ylabel(objective.unit.strip() or "overlap")
 
@@ -149,8 +147,7 @@ def _caption(search: Search, finished: pd.DataFrame, area: Sequence[float] | Non
             continue
         best = finished.iloc[int(np.nanargmax(ordered))]
         place = "in the grid" if best[KNOWN] else f"at trial {best[_NUMBER]}"
-        name = objective.name.removesuffix("_px")
-        words += f" Best {name}: {objective.text(best[objective.key])}, {place}."
+        words += f" Best {objective.aim}: {objective.text(best[objective.key])}, {place}."
     if area is not None:
         reference = ReferencePoint.worst_of(finished)
         words += (

@@ -1,6 +1,5 @@
 """Maps of the response over the triangle of mixing ratios."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from analysis.figures.figure import Figure
+from analysis.figures.figure import Figure, name_of
 from analysis.figures.legend import add_legend
 from analysis.figures.style import INK, PAPER, new_figure, style
 from analysis.figures.ternary_axes import draw_triangle, to_plane, triangulate
@@ -66,7 +65,7 @@ def draw_response(maps: Sequence[tuple[Response, Recommendation]]) -> Figure:
             _draw_spread(figure, right, response)
         _explain(figure, maps[0][0])
     return Figure(
-        name=f"response_{re.sub(r'[^a-z0-9]+', '_', network.lower())}",
+        name=name_of("response", network),
         title=f"Response of {network} to the mixing ratio",
         caption=_caption(maps),
         alt=f"Triangular maps of what {network} reaches at every mixture of the three losses.",
@@ -168,13 +167,15 @@ def _say(response: Response, recommended: Recommendation) -> str:
         f"{name} {least:.2f}–{most:.2f}"
         for name, (least, most) in zip(("CE", "Dice", "boundary"), recommended.ranges, strict=True)
     )
-    aim = objective.name.removesuffix("_px")
     words = (
-        f"For {aim}, {ratio_text(recommended.tau)} (CE:Dice:boundary) is best: {value} ({low} to "
-        f"{high}); in 95 % of draws from the process the best lies within {ranges}."
+        f"For {objective.aim}, {ratio_text(recommended.tau)} (CE:Dice:boundary) is best: {value} "
+        f"({low} to {high}); in 95 % of draws from the process the best lies within {ranges}."
     )
     if response.missing:
-        words += f" {response.missing} trials without a {aim} count as the worst of the others."
+        words += (
+            f" {response.missing} trials without a {objective.aim} count as the worst of the "
+            "others."
+        )
     return words
 
 

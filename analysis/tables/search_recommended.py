@@ -33,7 +33,7 @@ def recommended_table(found: Sequence[Recommendation]) -> Table:
     )
     return Table(
         name=f"recommended_{objective.name}",
-        title=f"Recommended τ for {objective.name.removesuffix('_px')}",
+        title=f"Recommended τ for {objective.aim}",
         caption=_caption(objective, compared),
         rows=rows,
         columns=(

@@ -20,7 +20,7 @@ def noise_table(found: Sequence[Repeats]) -> Table:
     digits = f"{{:z.{objective.decimals}f}}"
     return Table(
         name=f"repeats_{objective.name}",
-        title=f"Noise between seeds: {objective.name.removesuffix('_px')}",
+        title=f"Noise between seeds: {objective.aim}",
         caption=(
             f"{objective.title}. One-way random effects over points trained with several seeds; "
             "95 % intervals. Between points: what is left once the noise of the seeds is taken "
@@ -67,7 +67,7 @@ def repeated_points_table(found: Sequence[Repeats]) -> Table:
         columns.append(Column(title="Learning rate", of=(keys.LEARNING_RATE,), pattern="{:.3g}"))
     return Table(
         name=f"repeated_points_{objective.name}",
-        title=f"Repeated points: {objective.name.removesuffix('_px')}",
+        title=f"Repeated points: {objective.aim}",
         caption=(
             f"{objective.title}, mean ± standard deviation over the seeds of each point; best "
             "mean of all in bold."

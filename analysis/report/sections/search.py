@@ -90,10 +90,9 @@ def _limits(search: Search, drawn: Sequence[str]) -> str:
     words = ""
     left_out = len(search.networks) - len(drawn)
     if left_out:
-        aim = search.objectives[0].name.removesuffix("_px")
         words += (
-            f" The maps of the {len(drawn)} networks with the best {aim} are drawn; {left_out} "
-            "others are in the tables alone."
+            f" The maps of the {len(drawn)} networks with the best {search.objectives[0].aim} are "
+            f"drawn; {left_out} others are in the tables alone."
         )
     unmapped = dict.fromkeys(name for each in search.networks for name in search.unmapped(each))
     if unmapped:

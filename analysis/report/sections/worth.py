@@ -13,7 +13,7 @@ from analysis.report.contents import Block, Section, Terms, Topic
 from analysis.report.sections.ranking import NO_RANKING
 from analysis.report.sections.repeats import noise_between_seeds
 from analysis.report.sources import Sources
-from analysis.search import DISTANCE, OVERLAP
+from analysis.search import DISTANCE, FINISHED, OVERLAP
 from analysis.tables.agreement import agreement_table, region_agreement_table
 from analysis.tables.alternatives import alternatives_table
 from analysis.tables.bootstrap import bootstrap_table
@@ -54,7 +54,7 @@ def _noise(sources: Sources) -> tuple[Block, ...]:
     if sources.search is not None:
         return ()
     trials = sources.study.trials
-    finished = trials[trials[STATUS].isin([keys.STATUS_TRAINED, keys.STATUS_TESTED])]
+    finished = trials[trials[STATUS].isin(FINISHED)]
     networks = tuple(dict.fromkeys(finished[keys.NETWORK]))
     return noise_between_seeds(finished, networks, (OVERLAP, DISTANCE))
 
