@@ -37,6 +37,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data=out / "data",
         fingerprint="f1",
         tracking_uri=sqlite_uri(out),
+        storage=str(out),
     ).write(out)
     return out
 
