@@ -26,8 +26,9 @@ _PROBE: Final = "/api/2.0/mlflow/experiments/search"
 _PROBE_TIMEOUT_S: Final = 10.0
 _RUNS_A_PAGE: Final = 1000
 _UNAUTHORISED: Final = (401, 403)
-# MLflow's own, 7 and 120, keep a caller for minutes where a server is down.
-_RETRIES, _TIMEOUT_S = 1, 30
+# MLflow's own, 7 and 120, keep a caller for minutes where a server is down. And what MLflow sends
+# again where an answer was lost it does twice: a run would be made twice.
+_RETRIES, _TIMEOUT_S = 0, 30
 
 
 def sqlite_uri(out: Path) -> str:
