@@ -88,7 +88,7 @@ def address_of(server: Service) -> str:
 
 
 class ForgetfulProxy(ThreadingHTTPServer):
-    """Passes requests on; while it forgets, the first answer of each kind and every fifth is lost."""
+    """Passes requests on; while it forgets, each kind's first answer and every fifth is lost."""
 
     daemon_threads = True
 
