@@ -254,6 +254,42 @@ def told_to_optuna(study: Path) -> tuple[int, list[float]]:
     return int(known.sum()), trained.tolist()
 
 
+def test_what_a_search_recommends_is_trained_and_ranked_with_its_grid(
+    inputs: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    search, out = tmp_path / "search", tmp_path / "refined"
+    ask = (*asked(inputs, search, "search"), "--trials", "5", "--warm-start", undisturbed)
+    ended = run(*ask)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    of_the_grid = scores(undisturbed)
+    ask = ("--grid", inputs / "search.yaml", "--budget", "preview", "--top", "1", "--refine")
+    ended = run(*ask, undisturbed, "--out", out)
+    assert ended.returncode == 2
+    assert "--refine must name a search, got study=study" in " ".join(ended.stderr.split())
+    ended = run(*ask, search, "--seeds", "2", "--out", out)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    said = " ".join(ended.stdout.split())
+    manifest = Manifest.read(out)
+    trials = manifest.trials_by_id()
+    assert manifest.refines is not None
+    assert len(trials) + len(manifest.refines.taken) == 2
+    assert "Ranked with the 3 tested trials of study." in said
+    assert said.count(" yes ") == 2
+    totals = {trial: value for trial, key, value in scores(out) if key == "test/score"}
+    assert totals.keys() == trials.keys()
+    regions, ranked = 2, 4  # two of the grid's, whose ce1 has no score
+    assert all(2 * regions <= total <= 2 * regions * ranked for total in totals.values())
+    assert scores(undisturbed) == of_the_grid
+    assert run("--resume", "--out", out).returncode == 0
+    assert query(out, "SELECT count(*) FROM runs") == [(1 + len(trials),)]
+    uri = f"sqlite:///{out / 'mlflow.db'}"
+    rank = [sys.executable, "-m", "analysis", "rank", "--study", "refined", "--tracking-uri", uri]
+    printed = subprocess.run([*rank, "--json"], capture_output=True, text=True, check=True)
+    ranking = json.loads(printed.stdout)["totals"]
+    assert len(ranking) == ranked
+    assert {each["trial"]: each["score"] for each in ranking}.items() >= totals.items()
+
+
 def test_failures_are_recorded_and_retried_when_asked(inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
     ended = run(*asked(inputs, out, "broken"))
