@@ -1,0 +1,1 @@
+"""Motion from masks: what a segmented sequence says about how the knee moved."""
