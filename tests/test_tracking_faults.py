@@ -6,10 +6,12 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,12 +24,14 @@ from mlflow_server import (
     mlflow_server,
     wait_until,
 )
+from tiny_knees import tiny_knees
 
 from tune_knee import delivery, keys
 from tune_knee.config import PREVIEW_BUDGET, TrialConfig
+from tune_knee.data.dataset import write_dataset
 from tune_knee.tracking import StudyTracker, headline_series
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 TRIALS = ("t1", "t2", "t3")
 STEPS = 100
@@ -250,7 +254,7 @@ class TestArtifactStore:
     def test_a_bucket_that_hangs(self, tmp_path, empty_store, started, monkeypatch):
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "4")
         boto3 = pytest.importorskip("boto3")
-        moto = shutil.which("moto_server", path=str(Path(os.sys.executable).parent))
+        moto = shutil.which("moto_server", path=str(Path(sys.executable).parent))
         if moto is None:
             pytest.skip("moto_server is not installed")
         port = free_port()
@@ -344,3 +348,54 @@ def test_postgres_stopped_and_started_again(postgres, tmp_path, started, caplog)
     must_hold_everything_once(postgres.query, address_of(service))
     assert longest < 1
     assert sum("does not answer" in text for text in caplog.messages) == 1
+
+
+GRID = """\
+name: tiny
+description: for tests
+budget: {image_size_px: 32, max_steps: 80, evaluation_interval: 4, batch_size: 2}
+experiments:
+  - {network: segformer_b2, loss: ce2}
+"""
+
+
+def test_a_study_ends_without_its_server_and_the_resume_tells_it_all(server, tmp_path):
+    service, query = server
+    knees = tiny_knees(8, 4, 4)
+    write_dataset(tmp_path / "knees", knees.images, knees.masks, knees.frames, knees.regions)
+    (tmp_path / "tiny.yaml").write_text(GRID)
+    out = tmp_path / "study"
+
+    def run(*more: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tune_knee.run", "--out", out, *more]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    asked = ("--grid", tmp_path / "tiny.yaml", "--data", tmp_path / "knees", "--budget", "preview",
+             "--max-concurrent", "1", "--tracking-uri", address_of(service))  # fmt: skip
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(run, *asked)
+        wait_until(lambda: first.done() or query(OF_TRIALS), 300, "a trial reports")
+        service.kill()
+        ended = first.result()
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert f"--resume --out {out}" in ended.stdout
+    waiting = len((out / "unsent.jsonl").read_text().splitlines())
+    assert f"{waiting} entries wait in {out / 'unsent.jsonl'}" in ended.stdout
+    assert ended.stderr.count("MLflow does not answer") == 1
+    (outcome,) = out.glob("trials/*/outcome.json")
+    trained = outcome.stat().st_mtime_ns
+
+    ended = run("--resume")
+    assert ended.returncode == 2
+    assert "tracking_uri must be a reachable MLflow store" in ended.stderr
+
+    service.start()
+    ended = run("--resume")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert outcome.stat().st_mtime_ns == trained
+    assert not (out / "unsent.jsonl").exists()
+    of_validation = query(f"{OF_TRIALS} AND m.key = 'val/iou'")
+    assert sorted(step for _, _, step in of_validation) == list(range(4, 81, 4))
+    assert len(query(f"{OF_TRIALS} AND m.key = 'test/score'")) == 1
+    assert query("SELECT count(*), count(DISTINCT name) FROM runs") == [(2, 2)]
+    assert {status for (status,) in query("SELECT status FROM runs")} == {"FINISHED"}
