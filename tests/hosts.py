@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-SUBNET = "10.77.0"
+SUBNET = "10.78.0"
 
 
 def can_make_hosts() -> str:

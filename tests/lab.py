@@ -117,7 +117,7 @@ class Lab:
             subprocess.run([*as_postgres, programs / "initdb", "-D", data, "--auth", "trust",
                             "-U", "mlflow"], check=True, capture_output=True)  # fmt: skip
             with (data / "pg_hba.conf").open("a") as rules:
-                rules.write("host all mlflow 10.77.0.0/24 trust\n")
+                rules.write("host all mlflow 10.78.0.0/24 trust\n")
         self.store.start(
             "postgres", *as_postgres, programs / "postgres", "-D", data, "-k", "",
             "-h", self.store.address, "-p", POSTGRES_PORT, environment=self.environment,

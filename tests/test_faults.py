@@ -21,7 +21,7 @@ from tune_knee.manifest import Manifest
 from tune_knee.trial_folder import TRAINED, TrialFolder
 
 pytestmark = pytest.mark.slow
-STEPS, INTERVAL, STATE_EVERY = 400, 5, 2
+STEPS, INTERVAL, STATE_EVERY = 150, 5, 2
 GRID = f"""\
 name: tiny
 description: for tests

@@ -39,6 +39,7 @@ def manifest(**changes):
         "data": Path("/data/knees"),
         "fingerprint": "0123456789abcdef",
         "tracking_uri": "sqlite:////data/mlflow.db",
+        "storage": "s3://knees/study",
     }
     return Manifest(**{**settings, **changes})
 
@@ -170,3 +171,10 @@ def test_a_manifest_that_is_no_text_is_named(tmp_path):
     (tmp_path / FILE_NAME).write_bytes(b"\xff\x00{")
     with pytest.raises(ValueError, match="must be whole, got "):
         Manifest.read(tmp_path)
+
+
+def test_the_networks_of_a_study_are_those_of_its_trials_or_its_search():
+    grid = manifest(
+        trials=(TrialConfig(network="segformer_b2"), TrialConfig(network="fcn_unet", repeat=1))
+    )
+    assert grid.networks == ("fcn_unet", "segformer_b2")
