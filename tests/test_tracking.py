@@ -7,7 +7,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tune_knee import keys, tracking
+from tune_knee import keys
 from tune_knee.config import PAPER_BUDGET, PREVIEW_BUDGET, LossWeights, TrialConfig
 from tune_knee.tracking import StudyTracker, headline_series
 from tune_knee.tracking_store import sqlite_uri
@@ -154,7 +154,7 @@ class TestRuns:
         assert steps(out, keys.validation(region, "iou")) == [25]
 
     def test_times_enclose_what_the_run_logged(self, out):
-        before = tracking._now_ms()
+        before = time.time_ns() // 1_000_000
         tracker = track(out)
         tracker.start_trial("t1", TRIAL, 42)
         tracker.log_report("t1", report(25))
@@ -276,3 +276,16 @@ class TestOutcomes:
         assert run.info.status == "RUNNING"
         assert run.data.tags[keys.TAG_STATUS] == "running"
         assert keys.TAG_FAILURE not in run.data.tags
+
+
+def test_runs_that_start_at_the_same_moment_keep_their_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_000_000_000)
+    tracker = track(tmp_path)
+    for number in range(20):
+        tracker.start_trial(f"t{number}", TRIAL, number)
+    tracker.flush()
+    client = MlflowClient(sqlite_uri(tmp_path))
+    (experiment,) = client.search_experiments(filter_string="name != 'Default'")
+    found = client.search_runs([experiment.experiment_id], order_by=["start_time"])
+    named = [run.data.tags.get(keys.TAG_TRIAL) for run in found]
+    assert [name for name in named if name] == [f"t{number}" for number in range(20)]

@@ -111,6 +111,7 @@ class StudyTracker:
             experiment_id = open_experiment(self._client, study, artifact_root)
             parent = self._open_parent(experiment_id, budget, manifest)
         runs = TrackedRuns(self._client, experiment_id, self._tags, parent)
+        self._last_ms = 0
         self._outbox = Outbox(outbox)
         self._delivery = Delivery(self._outbox, runs.tell, is_refusal)
         self._delivery.drain(PATIENCE_S)
@@ -135,7 +136,7 @@ class StudyTracker:
         params = {**trial.params(), keys.SEED: seed}
         entry = Entry(
             run=trial_id,
-            time_ms=_now_ms(),
+            time_ms=self._now_ms(),
             starts_as=trial.label,
             params={key: str(value) for key, value in params.items()},
             tags={
@@ -156,7 +157,7 @@ class StudyTracker:
         if step <= self._steps[trial_id]:
             return
         metrics = {key: float(report[key]) for key in self._headline if key in report}
-        entry = Entry(run=trial_id, time_ms=_now_ms(), metrics=metrics, step=step)
+        entry = Entry(run=trial_id, time_ms=self._now_ms(), metrics=metrics, step=step)
         self._outbox.append(entry, durable=False)  # a resumed trial repeats it
         self._steps[trial_id] = step
 
@@ -188,7 +189,7 @@ class StudyTracker:
         """
         entry = Entry(
             run=trial_id,
-            time_ms=_now_ms(),
+            time_ms=self._now_ms(),
             metrics={key: float(value) for key, value in metrics.items()},
             tags={keys.TAG_STATUS: keys.STATUS_TESTED},
             files=tuple(str(path.resolve()) for path in files),
@@ -197,7 +198,7 @@ class StudyTracker:
 
     def log_artifact(self, trial_id: str, path: Path) -> None:
         """Keep a file with a trial's run; it must stay where it is until the study's end."""
-        entry = Entry(run=trial_id, time_ms=_now_ms(), files=(str(path.resolve()),))
+        entry = Entry(run=trial_id, time_ms=self._now_ms(), files=(str(path.resolve()),))
         self._outbox.append(entry, durable=True)
 
     def log_scores(self, scores: Mapping[str, Mapping[str, float]]) -> None:
@@ -206,7 +207,7 @@ class StudyTracker:
             known = self._values.setdefault(trial_id, {})
             changed = {key: float(v) for key, v in values.items() if known.get(key) != v}
             if changed:
-                entry = Entry(run=trial_id, time_ms=_now_ms(), metrics=changed)
+                entry = Entry(run=trial_id, time_ms=self._now_ms(), metrics=changed)
                 self._outbox.append(entry, durable=False)  # a resumed study ranks again
                 known.update(changed)
 
@@ -229,10 +230,15 @@ class StudyTracker:
         """
         ends = {**dict.fromkeys(sorted(self._running), "KILLED"), self._study_id: status}
         for run, end in ends.items():
-            self._outbox.append(Entry(run=run, time_ms=_now_ms(), ends_as=end), durable=True)
+            self._outbox.append(Entry(run=run, time_ms=self._now_ms(), ends_as=end), durable=True)
         unsent = self._delivery.drain(patience_s)
         self._delivery.close()
         return unsent
+
+    def _now_ms(self) -> int:
+        """Since 1970, and no two alike: MLflow orders runs by it."""
+        self._last_ms = max(time.time_ns() // 1_000_000, self._last_ms + 1)
+        return self._last_ms
 
     def _end(
         self,
@@ -241,7 +247,9 @@ class StudyTracker:
         tags: Mapping[str, str],
         texts: Mapping[str, str] | None = None,
     ) -> None:
-        entry = Entry(run=trial_id, time_ms=_now_ms(), tags=tags, texts=texts or {}, ends_as=status)
+        entry = Entry(
+            run=trial_id, time_ms=self._now_ms(), tags=tags, texts=texts or {}, ends_as=status
+        )
         self._outbox.append(entry, durable=True)
         self._running.discard(trial_id)
 
@@ -288,7 +296,3 @@ def _require_names(regions: Sequence[str]) -> None:
                 "a region's name must consist of letters, digits, spaces and '_.-', "
                 f"got region={region!r}; MLflow names metrics after it"
             )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
