@@ -106,7 +106,7 @@ def test_a_pattern_that_is_none(tmp_path: Path, pattern: str, message: str) -> N
 def test_a_source_without_labels(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must be a folder, got src="):
         find_frames(tmp_path / "absent", None, Problems())
-    with pytest.raises(ValueError, match="must hold labels .*, got none in src="):
+    with pytest.raises(ValueError, match=r"must hold labels .*, got none in src="):
         find_frames(tmp_path, None, Problems())
 
 
