@@ -67,7 +67,7 @@ class Lab:
 
     @property
     def postgres_uri(self) -> str:
-        return f"postgresql://mlflow@{self.store.address}:{POSTGRES_PORT}/mlflow"
+        return f"postgresql+psycopg2://mlflow@{self.store.address}:{POSTGRES_PORT}/mlflow"
 
     @property
     def bucket(self) -> str:
