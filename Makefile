@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= out/paper
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: study test test-slow lint
+.PHONY: study test test-slow test-faults lint
 
 study: $(VENV)/.installed
 	$(BIN)/python -m tune_knee.run --grid paper --out $(OUT) $(ARGS)
@@ -14,7 +14,11 @@ test: lint
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not faults" $(ARGS)
+
+# As root, with iproute2 and PostgreSQL; writes the table of docs/faults.md.
+test-faults: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m faults --fault-matrix docs/faults.md $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -3,6 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_HEAD = """\
+# What a study on a cluster survived
+
+Written by `make test-faults`; what the words mean stands in [cluster.md](cluster.md).
+"""
+
 
 @dataclass
 class FaultMatrix:
@@ -19,13 +25,14 @@ class FaultMatrix:
             lost: validation intervals that were trained twice; None where none can be.
             remark: on that number.
         """
-        intervals = "nothing" if not lost else f"{lost} validation intervals trained twice"
+        plural = "" if lost == 1 else "s"
+        intervals = f"{lost} validation interval{plural} trained twice" if lost else "nothing"
         self.rows.append((fault, happened, f"{intervals} ({remark})" if remark else intervals))
 
     def write(self, path: Path) -> None:
         """Write the table; nothing without rows."""
         if not self.rows:
             return
-        lines = ["| fault | what happened | what was lost |", "|---|---|---|"]
+        lines = [_HEAD, "| fault | what happened | what was lost |", "|---|---|---|"]
         lines += [f"| {' | '.join(row)} |" for row in self.rows]
         path.write_text("\n".join(lines) + "\n")

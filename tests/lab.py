@@ -77,7 +77,6 @@ class Lab:
     def start_ray(self) -> None:
         self._ray("head", "--head", "--port", RAY_PORT, "--num-cpus", 0,
                   "--temp-dir", self.sessions, "--include-dashboard", "false")  # fmt: skip
-        wait_until(lambda: listens(self.head, RAY_PORT), 120, "Ray's head")
         for worker in WORKERS:
             self.start_worker(worker)
 
@@ -94,11 +93,13 @@ class Lab:
             self.hosts[name].kill(f"ray-{name}")
 
     def _ray(self, name: str, *arguments: object) -> None:
-        host = self.hosts[name]
+        host, log = self.hosts[name], self.folder / f"ray-{name}.log"
+        before = starts(log)
         host.start(
             f"ray-{name}", RAY, "start", "--block", "--node-ip-address", host.address,
             "--object-store-memory", 80_000_000, *arguments, environment=self.environment,
         )  # fmt: skip
+        wait_until(lambda: starts(log) > before, 120, f"Ray on {name}")
 
     def start_store(self) -> None:
         self.start_postgres()
@@ -165,8 +166,8 @@ class Lab:
         return self.head.processes["driver"].wait(timeout_s)
 
     def said(self) -> str:
-        """What the driver has printed so far, in one line."""
-        return " ".join((self.folder / "driver.log").read_text().split())
+        """What the driver has printed last, in one line."""
+        return " ".join((self.folder / "driver.log").read_text()[-3000:].split())
 
     def intervals_repeated(self, storage: Path | None = None) -> int:
         """Validation intervals that were trained more than once, in all trials.
@@ -188,6 +189,11 @@ def trained_intervals(logs: Iterable[Path]) -> Iterator[tuple[str, str]]:
     for log in logs:
         for found in line.finditer(log.read_text()):
             yield found[1], found[2]
+
+
+def starts(log: Path) -> int:
+    """How often Ray has started, by its log."""
+    return log.read_text().count("Ray runtime started") if log.exists() else 0
 
 
 def listens(host: Host, port: int) -> bool:

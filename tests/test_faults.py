@@ -20,7 +20,7 @@ from tune_knee.data.dataset import write_dataset
 from tune_knee.manifest import Manifest
 from tune_knee.trial_folder import TRAINED, TrialFolder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
 STEPS, INTERVAL, STATE_EVERY = 150, 5, 2
 GRID = f"""\
 name: tiny
