@@ -100,16 +100,7 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
                        help="the study's folder, which names the study [out/GRID]")  # fmt: skip
     where.add_argument("--tracking-uri", type=_address, metavar="URI",
                        help="MLflow [sqlite in --out]")  # fmt: skip
-    machine = parser.add_argument_group("on what")
-    machine.add_argument("--max-concurrent", type=_positive_int, metavar="N",
-                         help="trials at a time [as many as fit]")  # fmt: skip
-    machine.add_argument("--gpus-per-trial", type=_share, metavar="F|auto",
-                         help="share of a GPU a trial takes; auto measures what each network "
-                         "needs: as many as fit share a GPU [1 where there is one]")  # fmt: skip
-    machine.add_argument("--address", metavar="HOST:PORT|auto",
-                         help="the Ray cluster to run on [one of this machine's own]")  # fmt: skip
-    machine.add_argument("--storage", metavar="DIR|s3://BUCKET/PREFIX",
-                         help="checkpoints' place, which all nodes must see [--out]")  # fmt: skip
+    _add_machine(parser.add_argument_group("on what"))
     go = parser.add_argument_group("going on, and looking first")
     go.add_argument("--resume", action="store_true",
                     help="go on with the study in --out; leaves finished trials alone")  # fmt: skip
@@ -121,6 +112,18 @@ def parse(arguments: Sequence[str] | None) -> Arguments:
     found = parser.parse_args(arguments)
     _must_fit_together(parser, found)
     return Arguments(**vars(found))
+
+
+def _add_machine(machine: argparse._ArgumentGroup) -> None:
+    machine.add_argument("--max-concurrent", type=_positive_int, metavar="N",
+                         help="trials at a time [as many as fit]")  # fmt: skip
+    machine.add_argument("--gpus-per-trial", type=_share, metavar="F|auto",
+                         help="share of a GPU a trial takes; auto measures what each network "
+                         "needs: as many as fit share a GPU [1 where there is one]")  # fmt: skip
+    machine.add_argument("--address", metavar="HOST:PORT|auto",
+                         help="the Ray cluster to run on [one of this machine's own]")  # fmt: skip
+    machine.add_argument("--storage", metavar="DIR|s3://BUCKET/PREFIX",
+                         help="checkpoints' place, which all nodes must see [--out]")  # fmt: skip
 
 
 def _add_search(search: argparse._ArgumentGroup) -> None:

@@ -112,11 +112,8 @@ def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
             f"the test set, got select_on={budget.select_on}"
         )
     out = (arguments.out or Path("out") / _folder_name(space, arguments)).resolve()
-    if (out / FILE_NAME).exists():
-        raise ValueError(
-            f"--out must not hold a study yet, got out={out}; go on with "
-            f"'{resume_command(out)}', or name another folder"
-        )
+    _require_no_study(out)
+    storage = _storage_address(arguments.storage, out)
     refinement = warm = None
     if arguments.refine is not None:
         refinement = asked_refinement(arguments, space, budget)
@@ -126,11 +123,8 @@ def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
     elif arguments.warm_start is not None:
         warm = load_warm_start(arguments.warm_start, arguments.tracking_uri)
     out.mkdir(parents=True, exist_ok=True)
-    asked_data = arguments.data or (refinement and refinement.search.data)
-    data = (asked_data or out / "data").resolve()
-    if asked_data is None and not data.exists():
-        console.print(f"Data: the phantom, made now at {budget.image_size_px} px.")
-        make_phantom(data, size_px=budget.image_size_px)
+    data = arguments.data or (refinement and refinement.search.data)
+    data = (data or _phantom_in(out, budget, console)).resolve()
     dataset = open_dataset(data)
     if warm is not None:
         warm.require_fits(budget, dataset.fingerprint, dataset.regions)
@@ -147,11 +141,33 @@ def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
         data=data,
         fingerprint=dataset.fingerprint,
         tracking_uri=arguments.tracking_uri or sqlite_uri(out),
-        storage=str(out) if arguments.storage is None else arguments.storage,
+        storage=storage,
     )
     opened = ready(OpenedStudy(out, manifest, dataset))
     manifest.write(out)
     return opened
+
+
+def _require_no_study(out: Path) -> None:
+    if (out / FILE_NAME).exists():
+        raise ValueError(
+            f"--out must not hold a study yet, got out={out}; go on with "
+            f"'{resume_command(out)}', or name another folder"
+        )
+
+
+def _storage_address(asked: str | None, out: Path) -> str:
+    """The storage as it is found again from any folder."""
+    storage = open_storage(asked or str(out))
+    return str(storage.root) if isinstance(storage, FolderStorage) else str(asked)
+
+
+def _phantom_in(out: Path, budget: Budget, console: Console) -> Path:
+    data = out / "data"
+    if not data.exists():
+        console.print(f"Data: the phantom, made now at {budget.image_size_px} px.")
+        make_phantom(data, size_px=budget.image_size_px)
+    return data
 
 
 def _folder_name(space: Grid | Search, arguments: Arguments) -> str:

@@ -96,11 +96,7 @@ def refine(
     known = _known(study, beside, budget)
     trials = [each for one in chosen for each in repeated(one, seeds)]
     taken = {each: known[each] for each in trials if each in known}
-    if len(taken) == len(trials):
-        raise ValueError(
-            f"--top must leave something to train, got top={top}, all of which are tested with "
-            f"budget {budget.name} in {_names(taken.values())}; ask for more points or --seeds"
-        )
+    _require_some_left(trials, taken, top, budget)
     address = (grid.tracking_uri, grid.study_id) if grid is not None else study.warm_start
     return Refinement(
         search=study,
@@ -118,6 +114,16 @@ def refine(
         ),
         notes=(*_notes(study, points, chosen, search.objectives), *_said(taken), with_what),
     )
+
+
+def _require_some_left(
+    trials: list[TrialConfig], taken: Mapping[TrialConfig, Any], top: int, budget: Budget
+) -> None:
+    if len(taken) == len(trials):
+        raise ValueError(
+            f"--top must leave something to train, got top={top}, all of which are tested with "
+            f"budget {budget.name} in {_names(taken.values())}; ask for more points or --seeds"
+        )
 
 
 def point_trial(
