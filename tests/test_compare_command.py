@@ -16,6 +16,7 @@ def tracked(out, name: str, study_id: str, *, shift: float) -> str:
         if trial != "t3" or shift == 0:
             frames = [frames_of(0.8 + shift + number / 20).assign(case=k) for k in ("k1", "k2")]
             log_test(tracker, trial, pd.concat(frames, ignore_index=True), out)
+    tracker.flush()
     return sqlite_uri(out)
 
 
