@@ -6,8 +6,10 @@ import pytest
 from tiny_knees import tiny_knees, to_the_bit
 
 from tune_knee import keys, train_command
+from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import BUDGETS, LossWeights, TrialConfig, trial_id, trial_seed
 from tune_knee.data.dataset import write_dataset
+from tune_knee.storage import FolderStorage
 from tune_knee.training import Trainer
 from tune_knee.training_config import StoppingConfig
 from tune_knee.trial_folder import TRAINED, TrialFolder
@@ -46,6 +48,10 @@ def only_folder(out):
     return TrialFolder(root)
 
 
+def checkpoints_of(folder):
+    return Checkpoints(FolderStorage(folder.root))
+
+
 def test_what_is_asked_for_is_what_is_trained():
     asked = train_command.parse(
         ["--network", "fcn_unet", "--loss", "ce2+boundary", "--tau", "0.9:0.1",
@@ -75,7 +81,7 @@ def test_it_trains_tests_and_prints_one_table(run, tmp_path, capsys, caplog):
     rows = pd.read_parquet(folder.frames_path)
     assert len(rows) == 2 * 2
     shown = capsys.readouterr().out
-    best_step, _ = folder.load_best()
+    best_step, _ = checkpoints_of(folder).load_best()
     assert f"ce2+dice 0.50:0.50, budget preview, best of step {best_step}, 2 test frames" in shown
     for name in (*keys.METRICS, "disc", "bar"):
         assert name in shown
@@ -137,7 +143,8 @@ def test_started_again_it_goes_on_exactly(run, cut, tmp_path, caplog):
     assert run(out="cut") == 0
     assert any("goes on from step 4" in message for message in caplog.messages)
     whole, again = (only_folder(tmp_path / out) for out in ("whole", "cut"))
-    assert to_the_bit(again.load_state()["reports"]) == to_the_bit(whole.load_state()["reports"])
+    states = [checkpoints_of(each).load_state() for each in (whole, again)]
+    assert to_the_bit(states[1]["reports"]) == to_the_bit(states[0]["reports"])
     pd.testing.assert_frame_equal(
         pd.read_parquet(again.frames_path), pd.read_parquet(whole.frames_path)
     )
