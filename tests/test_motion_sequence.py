@@ -75,7 +75,7 @@ def test_how_the_knee_is_seen_changes_nothing(
     view = View(turn_deg=turn_deg, shift_px=shift_px, mirrored=mirrored)
     table = measure_sequence(drawn(view, flexions), REGIONS, spacing_mm=1 / view.scale)
     assert table[columns.FLEXION_DEG].to_numpy() == pytest.approx(flexions, abs=1.2)
-    assert table[columns.TENDON_MM].to_numpy() == pytest.approx(TENDON_MM, rel=0.06)
+    assert table[columns.TENDON_MM].to_numpy() == pytest.approx(TENDON_MM, rel=0.1)
     assert table[columns.PATELLA_MM].to_numpy() == pytest.approx(PATELLA_MM, rel=0.05)
 
 
@@ -205,3 +205,19 @@ def test_wrong_options_are_named(masks: np.ndarray) -> None:
         measure_sequence(masks, REGIONS, frame_time_ms=-1)
     with pytest.raises(ValueError, match="femur must be one of the regions"):
         measure_sequence(masks, REGIONS, anatomy=Anatomy(femur="thigh"))
+
+
+def test_any_masks_give_a_table() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(15):
+        frames, height, width = rng.integers(1, [11, 50, 50], dtype=int)
+        noise = rng.random((frames, height, width)) < rng.choice([0.01, 0.5, 1.0])
+        boxes = np.zeros_like(noise, dtype=np.uint8)
+        for frame in boxes:
+            for region in range(4):
+                top, left = rng.integers(0, [height, width])
+                down, right = rng.integers(1, 30, 2)
+                frame[top : top + down, left : left + right] |= np.uint8(1 << region)
+        scattered = np.where(noise, rng.integers(0, 16, noise.shape), 0).astype(np.uint8)
+        for masks in (boxes, scattered, boxes ^ scattered):
+            assert len(measure_sequence(masks, REGIONS)) == frames

@@ -25,6 +25,10 @@ _WIDTH_IN: Final = 5.0
 _PANEL_IN: Final = 1.75
 _HEAD_IN: Final = 0.75
 _DPI: Final = 180
+_FLEXION: Final = "Flexion (°)"
+# What a panel spans at least, so that what hardly changes is not drawn as if it did.
+_LEAST_DEG: Final = 20.0
+_LEAST_SHARE: Final = 0.25
 _SETTINGS: Final[Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -85,7 +89,7 @@ def save_motion(figure: Figure, path: Path) -> None:
 def _panels(table: pd.DataFrame) -> list[tuple[str, str]]:
     mm = bool(table[columns.PATELLA_MM].notna().any())
     return [
-        (columns.FLEXION_DEG, "Flexion (°)"),
+        (columns.FLEXION_DEG, _FLEXION),
         (
             columns.TENDON_MM if mm else columns.TENDON_PX,
             f"Patellar tendon's length ({'mm' if mm else 'px'})",
@@ -118,6 +122,10 @@ def _draw_course(
     )
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_title(name)
+    low, high = axes.get_ylim()
+    least = _LEAST_DEG if name == _FLEXION else _LEAST_SHARE * float(np.nanmedian(y))
+    margin = max(0.0, least - (high - low)) / 2
+    axes.set_ylim(low - margin, high + margin)
 
 
 def _draw_areas(axes: Axes, x: "pd.Series[float]", table: pd.DataFrame) -> None:

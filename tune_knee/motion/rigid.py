@@ -21,6 +21,7 @@ from tune_knee.motion.shape import Mask, Point
 _REFERENCE_QUANTILE: Final = 0.9
 _LONG: Final = 0.9  # shafts of this share of the reference's length give the axis
 _POINTS: Final = 240  # of an outline; more change no angle by 0.1 degrees
+_FEWEST: Final = 8  # points of an outline within the frame
 _LOOSE_PX: Final = 1.0  # where the loss turns from square to linear
 
 
@@ -65,12 +66,18 @@ def track_axis(
     field = _Field.of(bones[reference])
     for n in seen:
         shaft = found(shafts, n)
-        motions[n], misfit_px = _lay_upon(
-            _outline(bones[n], shaft, min(shaft.reach_px, onto.reach_px)), shaft, field, onto
-        )
-        misfits[n] = misfit_px / onto.width_px
+        outline = _outline(bones[n], shaft, min(shaft.reach_px, onto.reach_px))
+        if len(outline) >= _FEWEST:
+            motions[n], misfit_px = _lay_upon(outline, shaft, field, onto)
+            misfits[n] = misfit_px / onto.width_px
     turns = np.arctan2(motions[:, 1, 0], motions[:, 0, 0])
-    long = [n for n in seen if found(shafts, n).length_px >= _LONG * onto.length_px]
+    long = [
+        n
+        for n in seen
+        if np.isfinite(turns[n]) and found(shafts, n).length_px >= _LONG * onto.length_px
+    ]
+    if not long:
+        return Track(angles, misfits, motions, onto.width_px, onto.length_px)
     carried = np.array([axis(found(shafts, n)) + turns[n] - onto.angle for n in long])
     offset = float(np.median((carried + np.pi) % (2 * np.pi) - np.pi))
     angles[seen] = onto.angle + offset - turns[seen]
@@ -86,17 +93,21 @@ def found(shafts: Sequence[Shaft | None], n: int) -> Shaft:
 
 @dataclass(frozen=True)
 class _Field:
-    """Signed distance to a bone's outline, positive inside, and its slopes; each (H, W)."""
+    """Signed distance to a bone's outline, positive inside, and its slopes.
+
+    Each (H + 2, W + 2): a pixel beyond every border, where the bone goes on as it leaves.
+    """
 
     depth: NDArray[np.float32]
     slopes: tuple[NDArray[np.float32], NDArray[np.float32]]  # to the right, downwards
 
     @classmethod
     def of(cls, bone: Mask) -> Self:
-        plane = bone.astype(np.uint8)
+        beyond = np.pad(bone, 1, mode="edge")
+        plane = beyond.astype(np.uint8)
         inside = cv2.distanceTransform(plane, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         outside = cv2.distanceTransform(1 - plane, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        depth = np.where(bone, inside - 0.5, 0.5 - outside)
+        depth = np.where(beyond, inside - 0.5, 0.5 - outside)
         down, right = np.gradient(depth)
         return cls(depth, (right, down))
 
@@ -110,7 +121,7 @@ class _Field:
 
 
 def _sampled(plane: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    at = points.T[::-1]
+    at = points.T[::-1] + 1
     return np.asarray(map_coordinates(plane, at, np.float64, order=1, mode="nearest"))
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import siegelslopes
+from scipy.stats import theilslopes
 
 from tune_knee.motion.shape import Mask, Point, points_of, principal_direction
 from tune_knee.motion.straightened import Straightened
@@ -18,8 +18,8 @@ from tune_knee.motion.straightened import Straightened
 # A slice is of the shaft if it is nearly as wide as the far half of the bone is: narrower is
 # where the frame cuts the bone obliquely, wider where it flares towards the joint.
 _NARROWEST: Final = 0.8
-_WIDEST: Final = 1.35
-_SHORTEST: Final = 0.75  # shaft that must be seen, in its own widths: a line needs some length
+_WIDEST: Final = 1.3
+_SHORTEST: Final = 0.5  # shaft that must be seen, in its own widths: a line needs some length
 _ITERATIONS: Final = 8
 _SETTLED: Final = 1e-3  # slope: less than 0.1 degrees
 _NEAR_PX: Final = 1.0
@@ -60,13 +60,13 @@ def joint_end(bone: Mask, other: Mask) -> Point:
 
 
 def find_shaft(bone: Mask, joint: Point) -> Shaft | None:
-    """The shaft of a bone of one part, by the repeated median (Siegel 1982) of its mid-points.
+    """The shaft of a bone of one part, by the median slope (Theil, Sen) of its mid-points.
 
     The bone is cut into slices across an axis, at first its principal one. The longest run
     of slices that are as wide as the shaft gives a line, that the next axis, and so on.
 
     Returns:
-        None where the shaft that is seen is shorter than three quarters of its width.
+        None where the shaft that is seen is shorter than half its width.
     """
     direction = principal_direction(bone)
     if direction is None:
@@ -78,16 +78,12 @@ def find_shaft(bone: Mask, joint: Point) -> Shaft | None:
         run, width = _shaft_slices(slices)
         if len(run) < max(3, _SHORTEST * width):
             return None
-        slope = _slope(slices.middles[run], slices.along[run])
-        direction = _turned(slices, slope)
+        along, middles, halves = slices.along[run], slices.middles[run], slices.widths[run] / 2
+        slope, offset = theilslopes(middles, along)[:2]
         if abs(slope) < _SETTLED:
             break
-    slices = Straightened.of(bone, direction)
-    run, width = _shaft_slices(slices)
-    if len(run) < max(3, _SHORTEST * width):
-        return None
-    along, middles, halves = slices.along[run], slices.middles[run], slices.widths[run] / 2
-    slope, offset = siegelslopes(middles, along)
+        direction = _turned(slices, slope)
+    direction = slices.direction
     bone_starts = float(slices.along[np.flatnonzero(slices.widths >= 1)[0]])
     near = slices.origin + bone_starts * direction + (offset + slope * bone_starts) * slices.normal
     angle = float(np.arctan2(direction[1], direction[0]))
@@ -107,6 +103,8 @@ def find_shaft(bone: Mask, joint: Point) -> Shaft | None:
 def _shaft_slices(slices: Straightened) -> tuple[NDArray[np.intp], float]:
     """Longest run of slices as wide as the bone's far half, and that width."""
     inside = np.flatnonzero(slices.widths >= 1)
+    if len(inside) == 0:
+        return inside, 0.0
     width = float(np.median(slices.widths[inside[len(inside) // 2 :]]))
     fits = (slices.widths >= _NARROWEST * width) & (slices.widths <= _WIDEST * width)
     places = np.flatnonzero(fits)
@@ -115,7 +113,7 @@ def _shaft_slices(slices: Straightened) -> tuple[NDArray[np.intp], float]:
 
 
 def _slope(values: NDArray[np.float64], along: NDArray[np.float64]) -> float:
-    return float(siegelslopes(values, along)[0])
+    return float(theilslopes(values, along)[0])
 
 
 def _turned(slices: Straightened, slope: float) -> Point:
