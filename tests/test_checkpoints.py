@@ -122,7 +122,7 @@ def test_each_trial_logs_into_its_own_file(tmp_path, own_logging):
 
 
 @pytest.mark.parametrize("load", [Checkpoints.load_state, Checkpoints.load_best])
-@pytest.mark.parametrize("kept", [0, 1, 0.5])
+@pytest.mark.parametrize("kept", [0, 1, 0.1, 0.3, 0.5, 0.7, 0.9])
 def test_half_a_checkpoint_is_refused_by_name(folder, load, kept):
     folder.save_state({"network": WEIGHTS})
     folder.save_best(1, WEIGHTS, referred=None)

@@ -1,5 +1,6 @@
 """What a study on several hosts survives. Each fault is done to real processes."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -326,13 +327,9 @@ def test_the_drivers_disk_is_full(
         )  # fmt: skip
     wait_until(lambda: states(storage) >= 2 or study.poll() is not None, 300, "two states")
     filler = small_disk / "filler"
-    with filler.open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        except OSError:
-            pass
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
     assert study.wait(300) == 1, log.read_text()
     told = " ".join(log.read_text().split())
     assert "No space left on device" in told

@@ -19,6 +19,10 @@ from tune_knee.storage import FolderStorage, Storage
 
 _STATE: Final = "last.pt"
 _OWNER: Final = "attempt"
+# What torch.load raises for files that are cut off; which one depends on where.
+_BROKEN: Final = (
+    RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile
+)  # fmt: skip
 
 
 class SupersededError(RuntimeError):
@@ -119,7 +123,7 @@ class Checkpoints:
             return None
         try:
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        except _BROKEN as error:
             raise ValueError(
                 f"a checkpoint must be whole and hold weights only, got {name} in {self.storage}; "
                 "remove it, and --resume --retry-failed trains the trial from its beginning"
