@@ -52,6 +52,7 @@ def log_to(path: Path, console: Console) -> None:
 
     Without a terminal all our own lines go to stderr too.
     """
+    logging.raiseExceptions = False  # a full disk has no room for the log either
     handlers: list[logging.Handler] = [logging.FileHandler(path)]
     if console.is_terminal:
         noticed = RichHandler(console=console, show_path=False)
