@@ -163,7 +163,6 @@ def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> 
             console.print(f"Stopped at once, without what was not yet saved; {go_on}")
             return _INTERRUPTED
         except (OSError, TuneError) as error:
-            log.debug("the study stopped", exc_info=True)
             reason = str(error).strip().splitlines()[-1]
             console.print(
                 f"The study stopped: {reason}; what was saved is safe. Then {go_on}",
