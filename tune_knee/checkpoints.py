@@ -8,21 +8,17 @@ import io
 import logging
 import pickle
 import uuid
-import zipfile
 from collections.abc import Mapping
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from tune_knee.networks.checkpoint_file import DAMAGED
 from tune_knee.storage import FolderStorage, Storage
 
 _STATE: Final = "last.pt"
 _OWNER: Final = "attempt"
-# What torch.load raises for files that are cut off; which one depends on where.
-_BROKEN: Final = (
-    RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile
-)  # fmt: skip
 
 
 class SupersededError(RuntimeError):
@@ -123,7 +119,7 @@ class Checkpoints:
             return None
         try:
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except _BROKEN as error:
+        except (*DAMAGED, pickle.UnpicklingError) as error:
             raise ValueError(
                 f"a checkpoint must be whole and hold weights only, got {name} in {self.storage}; "
                 "remove it, and --resume --retry-failed trains the trial from its beginning"

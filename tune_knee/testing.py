@@ -14,7 +14,7 @@ from tune_knee.config import Budget, TrialConfig
 from tune_knee.data.dataset import KneeDataset
 from tune_knee.data.frame_store import FrameStore
 from tune_knee.networks import build_network
-from tune_knee.training import autocast
+from tune_knee.precision import autocast
 from tune_knee.validation import validate
 
 

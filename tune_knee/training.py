@@ -23,6 +23,7 @@ from tune_knee.data.frame_store import FrameStore
 from tune_knee.data.sampling import batch_indices, step_seed
 from tune_knee.losses import LossTerms, MixedLoss
 from tune_knee.networks import build_network
+from tune_knee.precision import autocast
 from tune_knee.schedule import lr_factor
 from tune_knee.training_config import OptimizerConfig
 from tune_knee.validation import Validation, validate
@@ -264,12 +265,6 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(tuple(state["reports"]), state["best_iou"])
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    """bfloat16 where a GPU computes in it, else full precision."""
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=able)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Self, TypeAlias
@@ -12,6 +13,18 @@ from torch import Tensor
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
 EXTRACT_COMMAND: Final = "python -m tune_knee.networks"
+# What torch.load raises for files that are cut off or overwritten; which one depends on where.
+# pickle.UnpicklingError besides: that may be a whole file which holds other objects.
+DAMAGED: Final = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 
 
 def read_weights(path: StrPath) -> dict[str, Tensor]:
@@ -92,7 +105,7 @@ class _LeftOut:
 def _weights_in(path: StrPath) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (AttributeError, EOFError, IndexError, KeyError, RuntimeError, TypeError) as error:
+    except DAMAGED as error:
         raise ValueError(
             f"checkpoint must be a whole file that torch.save wrote, got path={path} "
             f"({type(error).__name__})"
