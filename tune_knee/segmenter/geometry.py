@@ -23,9 +23,10 @@ def to_square(grey: NDArray[Any], facts: ModelFacts) -> NDArray[np.uint8]:
     Returns:
         Shape (S, S), S the model's image_size_px.
     """
-    crop = CentreCrop(*grey.shape, facts.prepared_size_px)
+    height, width = grey.shape
+    crop = CentreCrop(height, width, facts.prepared_size_px)
     plane = resize(crop.crop(grey).astype(np.float32), facts.prepared_size_px)
-    prepared = np.rint(plane).astype(np.uint8)
+    prepared: NDArray[np.uint8] = np.rint(plane).astype(np.uint8)
     if facts.image_size_px == facts.prepared_size_px:
         return prepared
     return np.asarray(resize(prepared, facts.image_size_px), dtype=np.uint8)
