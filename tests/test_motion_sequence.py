@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from drawn_knee import PATELLA_MM, REGIONS, TENDON_MM, View, drawn_knee
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tune_knee.motion import columns
@@ -68,6 +68,8 @@ def test_hyperextension_is_negative() -> None:
     shift_px=st.tuples(st.floats(-4, 4), st.floats(-4, 4)),
     mirrored=st.booleans(),
 )
+@example(turn_deg=10.375, shift_px=(0.0, 0.0), mirrored=True)  # the bent knee's tendon seen askew
+@example(turn_deg=79.5, shift_px=(3.158, -3.614), mirrored=False)
 def test_how_the_knee_is_seen_changes_nothing(
     turn_deg: float, shift_px: tuple[float, float], mirrored: bool
 ) -> None:

@@ -6,8 +6,8 @@ the free part of the tendon sweeps a fan over the sequence, and the fan's apex i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ CREST: Final = "crest"
 
 _FAN_DEG: Final = 3.0  # standard deviation of directions below which no apex is told
 _STEPS: Final = 20  # of reweighting
-_FINEST_PX: Final = 1.0  # lines that miss by less count fully
+_SLICE_PX: Final = 1.0  # to which the mid-line is known in one slice
 _MAD_TO_SD: Final = 1.4826  # of a normal distribution
 _CREST_PX: Final = 0.5  # what lies within this of the foremost point is the tuberosity's crest
 _THINNEST: Final = 0.5  # px of a slice that counts as tendon
@@ -53,7 +53,7 @@ def find_insertion(
     """
     motions = flexion.tibia.motions
     lines = [
-        _moved(line, motion)
+        line.moved(motion)
         for line, motion in zip(map(_free_line, tendons, tibias, patellas), motions, strict=True)
         if line is not None and np.isfinite(motion).all()
     ]
@@ -67,7 +67,21 @@ def find_insertion(
     return Insertion(np.array(crest), CREST)
 
 
-_Line = tuple[Point, Point]  # a point and a unit vector
+@dataclass(frozen=True)
+class _Line:
+    """A straight mid-line: the middle of the piece that was seen, a unit vector, its length."""
+
+    middle: Point
+    direction: Point
+    length_px: float
+
+    def moved(self, motion: NDArray[np.float64]) -> Self:
+        """Carried by an affine motion (2, 3)."""
+        return replace(
+            self,
+            middle=motion[:, :2] @ self.middle + motion[:, 2],
+            direction=motion[:, :2] @ self.direction,
+        )
 
 
 def _free_line(tendon: Mask, tibia: Mask, patella: Mask) -> _Line | None:
@@ -85,31 +99,39 @@ def _free_line(tendon: Mask, tibia: Mask, patella: Mask) -> _Line | None:
     inside &= slices.widths >= _THINNEST
     if inside.sum() < 3:
         return None
-    slope, offset = siegelslopes(slices.middles[inside], slices.along[inside])
-    along = direction + slope * slices.normal
-    return slices.origin + offset * slices.normal, along / np.linalg.norm(along)
-
-
-def _moved(line: _Line, motion: NDArray[np.float64]) -> _Line:
-    return motion[:, :2] @ line[0] + motion[:, 2], motion[:, :2] @ line[1]
+    along = slices.along[inside]
+    slope, offset = siegelslopes(slices.middles[inside], along)
+    centre = float(along.mean())
+    middle = slices.origin + centre * direction + (offset + slope * centre) * slices.normal
+    course = direction + slope * slices.normal
+    return _Line(middle, course / np.linalg.norm(course), float(inside.sum()))
 
 
 def _apex(lines: Sequence[_Line]) -> Point | None:
-    """The point nearest to most lines; None if they are nearly parallel."""
+    """The point nearest to most lines; None if they are nearly parallel.
+
+    A line through a piece of length L is known at a distance d from the piece's middle with
+    the variance of a regression line, in proportion to (1 + 12 (d / L)^2) / L: what a bent knee
+    shows between two bones is short and far away, and would else pull the apex along.
+    """
     if len(lines) < 2:
         return None
-    points = np.array([point for point, _ in lines])
-    normals = np.array([[-along[1], along[0]] for _, along in lines])
-    places = (normals * points).sum(axis=1)
-    weights = np.ones(len(lines))
+    middles = np.array([line.middle for line in lines])
+    courses = np.array([line.direction for line in lines])
+    lengths = np.array([line.length_px for line in lines])
+    normals = np.column_stack([-courses[:, 1], courses[:, 0]])
+    places = (normals * middles).sum(axis=1)
+    weights = lengths**3  # the limit for an apex far away
     for _ in range(_STEPS):
         spread = np.einsum("n,ni,nj->ij", weights, normals, normals)
         if np.linalg.eigvalsh(spread)[0] < np.sin(np.deg2rad(_FAN_DEG)) ** 2 * weights.sum():
             return None
         apex = np.linalg.solve(spread, (weights * places) @ normals)
-        off = normals @ apex - places
-        scale = max(_FINEST_PX, _MAD_TO_SD * float(np.median(np.abs(off))))
-        weights = 1 / (1 + (off / scale) ** 2)
+        beyond = ((apex - middles) * courses).sum(axis=1) / lengths
+        known_px = _SLICE_PX * np.sqrt((1 + 12 * beyond**2) / lengths)
+        off = (normals @ apex - places) / known_px
+        scale = max(1.0, _MAD_TO_SD * float(np.median(np.abs(off))))
+        weights = 1 / (known_px**2 * (1 + (off / scale) ** 2))
     return np.asarray(apex)
 
 
