@@ -2,6 +2,8 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import grpc
 import pytest
@@ -67,16 +69,28 @@ class Head(grpc.GenericRpcHandler):
 
 
 @pytest.mark.parametrize("refuses", [True, False])
-def test_a_head_that_answers_without_a_token_is_open(refuses):
+def test_a_head_is_asked_without_a_token(refuses):
     server = grpc.server(ThreadPoolExecutor(1), handlers=[Head(refuses=refuses)])
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
-        assert cluster._is_open(address) is not refuses
+        said = grpc.StatusCode.UNAUTHENTICATED if refuses else grpc.StatusCode.OK
+        assert cluster._answer(address) == said
     finally:
         server.stop(None).wait()
 
 
-def test_a_head_that_cannot_be_asked_is_not_called_open():
-    with nothing_listens() as address:  # as one that talks TLS
-        assert not cluster._is_open(address)
+@pytest.fixture
+def website() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_what_is_no_head_is_told_from_one_at_once(website, monkeypatch):
+    monkeypatch.delenv("RAY_USE_TLS", raising=False)
+    with pytest.raises(ValueError, match=f"got address={website}, where something else listens"):
+        join_cluster(website)

@@ -51,7 +51,7 @@ def join_cluster(address: str | None) -> Cluster | None:
     if address in (None, "local"):
         return None
     if address != AUTO:
-        _require_listening(address)
+        _require_head(address)
     try:
         context = ray.init(address=address, **_SETTINGS)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
@@ -62,7 +62,7 @@ def join_cluster(address: str | None) -> Cluster | None:
     return Cluster(
         dashboard=str(context.dashboard_url or ""),
         gpus=ray.cluster_resources().get("GPU", 0.0),  # type: ignore[no-untyped-call]
-        asks_for_token=not _is_open(ray.get_runtime_context().gcs_address),
+        asks_for_token=_answer(ray.get_runtime_context().gcs_address) != grpc.StatusCode.OK,
     )
 
 
@@ -75,17 +75,17 @@ def start_ray() -> str:
     return start_local_ray(**_SETTINGS)
 
 
-def _is_open(head: str) -> bool:
-    """Whether a cluster's head answers a call that bears neither token nor certificate."""
+def _answer(head: str) -> grpc.StatusCode:
+    """What a cluster's head says to a call that bears neither token nor certificate."""
     with grpc.insecure_channel(head) as channel:
         try:
             channel.unary_unary(_HARMLESS)(b"", timeout=_ANSWERS_WITHIN_S)
-        except grpc.RpcError:
-            return False
-    return True
+        except grpc.RpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK
 
 
-def _require_listening(address: str) -> None:
+def _require_head(address: str) -> None:
     """Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "//" in host:
@@ -97,6 +97,13 @@ def _require_listening(address: str) -> None:
             f"--address must be a running Ray cluster, got address={address}: {error}; "
             "start one with ray start --head"
         ) from error
+    uses_tls = os.environ.get("RAY_USE_TLS", "").lower() in ("1", "true")
+    if not uses_tls and _answer(address) == grpc.StatusCode.UNAVAILABLE:
+        raise ValueError(
+            f"--address must be a running Ray cluster's head, got address={address}, where "
+            "something else listens, or a head with TLS; for that set RAY_USE_TLS=1 and the "
+            "RAY_TLS_* of docs/security.md here too"
+        )
 
 
 def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:
