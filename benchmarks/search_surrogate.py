@@ -177,20 +177,24 @@ def _scale(response: Response) -> tuple[Values, float]:
     return reference, hypervolume(response(LATTICE), reference)
 
 
-def overhead_s(trials: int = 200) -> float:
-    """Seconds that the default search takes for a trial, asked and told, in its file."""
+def overhead_s(trials: int = 200) -> tuple[float, float]:
+    """Wall and CPU seconds that the default search takes for a trial, asked and told, in its file.
+
+    The CPU's tell more where other work shares the machine.
+    """
     with TemporaryDirectory() as folder:
         search = TauSearch(
             SearchSpace(networks=("fcn_unet",)), SearchConfig(),
             startup=STARTUP, budget=PAPER_BUDGET, storage=storage_in(Path(folder)), name="time",
         )  # fmt: skip
         draws = np.random.default_rng(0)
-        started = time.perf_counter()
+        started, cpu_s = time.perf_counter(), time.process_time()
         for _ in range(trials):
             search.tell(
                 search.ask().number, dict(zip(OBJECTIVES, draws.uniform(size=2), strict=True))
             )
-        return (time.perf_counter() - started) / trials
+        wall_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
+        return wall_s / trials, cpu_s / trials
 
 
 def main() -> int:
@@ -219,9 +223,9 @@ def main() -> int:
             reached[way, network] = int((runs >= grid[network]).sum())
             row += f"{medians[way, network]:12.3f} ({reached[way, network]:2d})"
         print(f"{way:20s}{row}", flush=True)
-    seconds = overhead_s()
-    print(f"overhead: {seconds:.3f} s a trial over 200 trials")
-    holds = seconds <= OVERHEAD_BAR_S
+    wall_s, cpu_s = overhead_s()
+    print(f"overhead: {wall_s:.3f} s a trial over 200 trials, {cpu_s:.3f} s of CPU time")
+    holds = wall_s <= OVERHEAD_BAR_S
     for network in found:
         if DEFAULT in asked.samplers:
             holds &= reached[DEFAULT, network] >= SHARE_BAR * asked.seeds

@@ -231,3 +231,36 @@ def test_waits_between_attempts_grow_to_a_bound(box, monkeypatch):
     assert waits[0] >= 0.04
     assert waits[-1] >= 0.39
     assert 5 <= len(attempts) <= 10
+
+
+def test_a_backlog_is_waited_for_as_long_as_it_moves(box):
+    def slow(entries: Sequence[Entry]) -> int:
+        time.sleep(0.6)
+        return 1
+
+    sender = Delivery(box, slow, lambda _: False)
+    for step in range(6):
+        box.append(point("t1", step), durable=False)
+    assert sender.drain(2) > 0
+    assert sender.drain_patiently(2) == 0
+    sender.close()
+
+
+def test_a_backlog_that_stops_moving_is_left(box):
+    let_go, sent = threading.Event(), []
+
+    def two_and_no_more(entries: Sequence[Entry]) -> int:
+        if len(sent) == 2:
+            let_go.wait(30)
+        sent.append(entries[0])
+        return 1
+
+    sender = Delivery(box, two_and_no_more, lambda _: False)
+    for step in range(5):
+        box.append(point("t1", step), durable=False)
+    started = time.monotonic()
+    assert sender.drain_patiently(0.5) == 3
+    assert time.monotonic() - started < 10
+    let_go.set()
+    assert sender.drain_patiently(20) == 0
+    sender.close()

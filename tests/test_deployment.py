@@ -283,7 +283,7 @@ def test_scripts_are_sound(script: Path) -> None:
 
 def test_scripts_are_all_of_them() -> None:
     names = {script.name for script in SCRIPTS}
-    assert names == {"make-secrets", "mlflow-server", "ray-node", "study", "study.sbatch"}
+    assert names == {"make-secrets", "mlflow-server", "ray-node", "study.sbatch"}
 
 
 def test_slurm_saves_and_returns_to_the_queue_before_its_time_is_over() -> None:

@@ -179,25 +179,39 @@ def test_mlflow_does_not_start_without_a_secret(
     assert not (tmp_path / "arguments").exists()
 
 
-# study
+# study.sbatch
 
 
-def test_study_starts_and_then_goes_on(tmp_path: Path, run: Run) -> None:
+PYTHON = """#!/usr/bin/env bash
+[[ $1 != -c ]] || { echo 2; exit; }  # how many nodes are here
+printf '%s\\n' "$@" > "$SEEN/arguments"
+exit 3
+"""
+
+
+def test_slurm_runs_the_study_as_a_job_and_hands_on_its_status(tmp_path: Path, run: Run) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in {"python": PYTHON, **dict.fromkeys(("ray", "srun", "scancel"), "")}.items():
+        (programs / name).write_text(text or "#!/usr/bin/env bash\n")
+        (programs / name).chmod(0o755)
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "bin").symlink_to(programs)
+    slurm = {"CPUS_PER_TASK": 8, "JOB_ID": 7, "JOB_NUM_NODES": 2, "SUBMIT_DIR": tmp_path}
     folder = tmp_path / "paper"
-    command = [BIN / "study", folder, "--address", "auto", "--", "--grid", "paper"]
-    assert run(*command, stands_in="python").returncode == 0
-    begins = ["-m", "tune_knee.run", "--out", str(folder), "--address", "auto"]
-    assert seen(tmp_path)[0] == [*begins, "--grid", "paper"]
-    folder.mkdir()
-    (folder / "study.json").touch()
-    assert run(*command, stands_in="python").returncode == 0
-    assert seen(tmp_path)[0] == [*begins, "--resume"]
-
-
-def test_study_needs_nothing_but_its_folder(tmp_path: Path, run: Run) -> None:
-    assert run(BIN / "study", tmp_path / "paper", stands_in="python").returncode == 0
-    assert seen(tmp_path)[0] == ["-m", "tune_knee.run", "--out", str(tmp_path / "paper")]
-    assert run(BIN / "study", stands_in="python").returncode != 0
+    found = run(
+        Path("/bin/bash"), DOCKER / "slurm" / "study.sbatch",
+        folder, "--max-concurrent", "3", "--", "--grid", "paper",
+        HEAD_IP="10.0.0.1", HOME=tmp_path, TUNE_KNEE_VENV=tmp_path / "venv",
+        **{f"SLURM_{name}": value for name, value in slurm.items()},
+    )  # fmt: skip
+    assert found.returncode == 3, found.stderr
+    assert (tmp_path / "arguments").read_text().splitlines() == [
+        "-m", "tune_knee.job", str(folder), "--address", "10.0.0.1:20028",
+        "--max-concurrent", "3", "--", "--grid", "paper",
+    ]  # fmt: skip
+    token = tmp_path / ".ray" / "auth_token"
+    assert (token.stat().st_mode & 0o777, len(token.read_text())) == (0o600, 64)
 
 
 # make-buckets

@@ -17,7 +17,7 @@ from tune_knee.local_ray import private_folder
 SOME_RAY = """
 import ray, sys
 from tune_knee.cluster import start_ray
-print(start_ray(None), flush=True)
+print(start_ray(), flush=True)
 actor = ray.remote(type("Actor", (), {"ping": lambda self: 1})).remote()
 ray.get(actor.ping.remote())
 print("up", flush=True)

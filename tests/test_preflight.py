@@ -4,9 +4,34 @@ import pytest
 from tiny_knees import tiny_budget, tiny_knees
 
 from tune_knee import preflight
-from tune_knee.config import TrialConfig
+from tune_knee.config import PAPER_BUDGET, PREVIEW_BUDGET, TrialConfig
 from tune_knee.networks import build_network
 from tune_knee.training_config import StoppingConfig
+
+
+@pytest.mark.parametrize("asked", [None, "auto"])
+@pytest.mark.parametrize(
+    ("gpu_here", "cluster_gpus", "budget", "why"),
+    [
+        (True, None, PAPER_BUDGET, "there is a GPU"),
+        (False, None, PREVIEW_BUDGET, "there is no GPU; --budget paper trains at full size"),
+        (False, 0.5, PAPER_BUDGET, "there is a GPU in the cluster"),
+        (True, 0.0, PREVIEW_BUDGET, "there is no GPU in the cluster; --budget paper"),
+    ],
+)
+def test_the_budget_fits_what_trains(asked, gpu_here, cluster_gpus, budget, why, monkeypatch):
+    monkeypatch.setattr(preflight.torch.cuda, "is_available", lambda: gpu_here)
+    chosen, reason = preflight.choose_budget(asked, cluster_gpus=cluster_gpus)
+    assert chosen == budget
+    assert reason.startswith(why)
+
+
+def test_a_budget_that_is_asked_for_is_taken_whatever_there_is():
+    for gpus in (None, 0.0, 8.0):
+        assert preflight.choose_budget("preview", cluster_gpus=gpus) == (
+            PREVIEW_BUDGET,
+            "asked for",
+        )
 
 
 def test_the_hardest_region_is_the_smallest_in_training():

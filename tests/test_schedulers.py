@@ -1,6 +1,7 @@
 import signal
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Trial
@@ -13,6 +14,7 @@ from tune_knee.interruption import Interruption
 from tune_knee.schedulers import StudyScheduler, placement, study_asha
 from tune_knee.storage import FolderStorage
 from tune_knee.study_plan import StudyPlan
+from tune_knee.trial_folder import FAILED, PRUNED, TRAINED, Outcome
 
 TOO_LITTLE = {keys.FAILURE: "OutOfMemoryError: ...", keys.OUT_OF_MEMORY: True}
 
@@ -108,6 +110,45 @@ def test_halving_pauses_what_it_does_not_stop_once_interrupted(asha):
     interruption.requested = True
     assert asha_says(scheduler, good, 65, 0.5) == TrialScheduler.PAUSE
     assert asha_says(scheduler, bad, 65, 0.3) == TrialScheduler.STOP
+
+
+def ended(plan, identity, status, *overlaps):
+    """A trial of an earlier session, with reports at steps 65, 130, ..."""
+    plan.trials[identity] = TrialConfig(network="segformer_b2")
+    reports = [
+        {keys.STEP: 65 * number, keys.BEST_OVERLAP: overlap}
+        for number, overlap in enumerate(overlaps, start=1)
+    ]
+    if reports:
+        plan.folder(identity).write_history(pd.DataFrame(reports))
+    plan.folder(identity).write_outcome(Outcome(status=status, reason="..."))
+
+
+def test_halving_compares_with_trials_of_earlier_sessions(plan):
+    ended(plan, "a", TRAINED, 0.5, 0.55, 0.6, 0.6)
+    ended(plan, "b", TRAINED, 0.6, 0.65, 0.9, 0.9)
+    ended(plan, "c", PRUNED, 0.3)
+    ended(plan, "d", FAILED)
+    scheduler = study_asha(plan, Interruption())
+    worse, between, best = (SimpleNamespace(trial_id=str(number)) for number in range(3))
+    for trial in (worse, between, best):
+        scheduler.on_trial_add(None, trial)
+    # At step 65 there are 0.3, 0.5 and 0.6, and the cut is a third of the way from 0.5 to 0.6.
+    assert asha_says(scheduler, worse, 65, 0.53) == TrialScheduler.STOP
+    # Now 0.3, 0.5, 0.53 and 0.6: the cut is 0.53.
+    assert asha_says(scheduler, between, 65, 0.54) == TrialScheduler.CONTINUE
+    assert asha_says(scheduler, best, 65, 0.7) == TrialScheduler.CONTINUE
+    # At step 195 there are 0.6 and 0.9, and the cut is two thirds of the way, 0.8.
+    assert asha_says(scheduler, between, 195, 0.79) == TrialScheduler.STOP
+    # With 0.79 it is a third of the way from 0.79 to 0.9.
+    assert asha_says(scheduler, best, 195, 0.83) == TrialScheduler.CONTINUE
+
+
+def test_halving_in_a_first_session_knows_nobody(plan):
+    scheduler = study_asha(plan, Interruption())
+    trial = SimpleNamespace(trial_id="0")
+    scheduler.on_trial_add(None, trial)
+    assert asha_says(scheduler, trial, 65, 0.01) == TrialScheduler.CONTINUE
 
 
 class Paused(SimpleNamespace):

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Head:
     pid: int
     address: str
     dashboard: str
-    token: str
+    token: str | None
     folder: Path
 
     def environment(self, token: str | None) -> dict[str, str]:
@@ -86,21 +86,26 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
+    with started_head(secrets.token_hex(32), "--num-gpus=1") as started:
+        yield started
+
+
+@contextmanager
+def started_head(token: str | None, *options: str) -> Iterator[Head]:
     with tempfile.TemporaryDirectory(dir="/tmp") as short:
-        folder, token = Path(short), secrets.token_hex(32)
-        (folder / "token").write_text(token)
+        folder = Path(short)
         gcs, dashboard, agent, client = free_ports(4)
         command = [
             *RAY, "start", "--head", "--block", "--num-cpus=1", f"--port={gcs}",
             f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}",
             f"--ray-client-server-port={client}", "--min-worker-port=0", "--max-worker-port=0",
-            f"--temp-dir={folder / 'r'}", "--disable-usage-stats",
+            f"--temp-dir={folder / 'r'}", "--disable-usage-stats", *options,
         ]  # fmt: skip
-        environment = {
-            **without_ray(),
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(folder / "token"),
-        }
+        environment = {**without_ray(), "RAY_AUTH_MODE": "disabled"}
+        if token is not None:
+            (folder / "token").write_text(token)
+            path = {"RAY_AUTH_TOKEN_PATH": str(folder / "token")}
+            environment |= {"RAY_AUTH_MODE": "token", **path}
         with (folder / "said").open("w") as said:
             process = subprocess.Popen(
                 command, env=environment, stdout=said, stderr=said, start_new_session=True
@@ -191,6 +196,29 @@ def test_a_study_says_that_it_was_not_let_in(head: Head, tmp_path: Path, token: 
     assert study.returncode == 2, study.stdout + study.stderr
     assert "--address must be a running Ray cluster with this Ray" in " ".join(study.stderr.split())
     assert "Traceback" not in study.stderr
+
+
+def planned(head: Head) -> subprocess.CompletedProcess[str]:
+    """What a study would do on a cluster, by its first line."""
+    found = head.run(
+        sys.executable, "-m", "tune_knee.run", "--dry-run", "--network=segformer_b2", "--loss=ce2",
+        f"--address={head.address}", token=head.token,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    return found
+
+
+def test_a_study_takes_its_budget_from_the_cluster_and_trusts_its_token(head: Head) -> None:
+    found = planned(head)
+    assert found.stdout.startswith("Budget paper: there is a GPU in the cluster.")
+    assert "warning" not in found.stderr
+
+
+def test_an_open_cluster_is_warned_of_and_one_without_gpu_gets_the_preview() -> None:
+    with started_head(None, "--num-gpus=0") as open_head:
+        found = planned(open_head)
+    assert found.stdout.startswith("Budget preview: there is no GPU in the cluster;")
+    assert [line for line in found.stderr.splitlines() if "asks for no token" in line]
 
 
 def test_no_process_shows_the_token(head: Head) -> None:

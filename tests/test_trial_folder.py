@@ -64,6 +64,14 @@ def test_tables_are_read_as_they_were_written(folder):
     assert files(folder) == sorted([keys.HISTORY, keys.TEST_FRAMES, keys.TEST_MASKS])
 
 
+def test_reports_are_read_as_they_were_written_and_none_where_there_were_none(folder):
+    assert folder.reports() == []
+    folder.write_history(pd.DataFrame({keys.STEP: [2, 4], keys.VAL_IOU: [0.25, 0.5]}))
+    last = {keys.STEP: 4.0, keys.VAL_IOU: 0.5}
+    assert folder.reports() == [{keys.STEP: 2.0, keys.VAL_IOU: 0.25}, last]
+    assert folder.last_report() == last
+
+
 def test_rows_of_a_test_come_last(folder, monkeypatch):
     table = pd.DataFrame({keys.STEP: [2]})
     monkeypatch.setattr(pd.DataFrame, "to_parquet", _fails_at_call(2))

@@ -2,8 +2,10 @@
 
 import os
 import socket
+from dataclasses import dataclass
 from typing import Any, Final
 
+import grpc
 import ray
 
 from tune_knee import preflight
@@ -16,35 +18,74 @@ from tune_knee.storage_probe import probe_nodes
 from tune_knee.study_plan import StudyPlan
 
 _ANSWERS_WITHIN_S: Final = 10.0
+_SETTINGS: Final[dict[str, Any]] = {"log_to_driver": False, "configure_logging": False}
+_HARMLESS: Final = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 
 
-def start_ray(address: str | None) -> str:
-    """Start Ray here, or join the cluster at an address; its dashboard's address.
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A Ray cluster that this process has joined.
+
+    Attributes:
+        dashboard: its address; empty if there is none.
+        gpus: that its nodes offer now.
+        asks_for_token: it lets in nobody without its token, or without a certificate.
+    """
+
+    dashboard: str
+    gpus: float
+    asks_for_token: bool
+
+
+def join_cluster(address: str | None) -> Cluster | None:
+    """Join the cluster at an address; None if none is named.
 
     Args:
-        address: of a running cluster, or ``auto`` for one on this machine; None joins the
-            one that RAY_ADDRESS names. Where neither names one, Ray starts.
+        address: of a running cluster, or ``auto`` for one on this machine; None means the
+            one that RAY_ADDRESS names, if it names one.
 
     Raises:
         ValueError: if there is no cluster, or it does not let us in.
     """
-    settings: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     address = address or os.environ.get("RAY_ADDRESS")
     if address in (None, "local"):
-        return start_local_ray(**settings)
+        return None
     if address != AUTO:
-        _require_listening(address)
+        _require_head(address)
     try:
-        context = ray.init(address=address, **settings)
+        context = ray.init(address=address, **_SETTINGS)
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
         raise ValueError(
             f"--address must be a running Ray cluster with this Ray ({ray.__version__}) and "
             f"token, got address={address}: {str(error).strip().splitlines()[0]}"
         ) from error
-    return str(context.dashboard_url)
+    return Cluster(
+        dashboard=str(context.dashboard_url or ""),
+        gpus=ray.cluster_resources().get("GPU", 0.0),  # type: ignore[no-untyped-call]
+        asks_for_token=_answer(ray.get_runtime_context().gcs_address) != grpc.StatusCode.OK,
+    )
 
 
-def _require_listening(address: str) -> None:
+def start_ray() -> str:
+    """Start Ray on this machine alone; its dashboard's address.
+
+    Raises:
+        ValueError: if the folder for its sessions belongs to somebody else.
+    """
+    return start_local_ray(**_SETTINGS)
+
+
+def _answer(head: str) -> grpc.StatusCode:
+    """What a cluster's head says to a call that bears neither token nor certificate."""
+    with grpc.insecure_channel(head) as channel:
+        try:
+            channel.unary_unary(_HARMLESS)(b"", timeout=_ANSWERS_WITHIN_S)
+        except grpc.RpcError as error:
+            return error.code()
+    return grpc.StatusCode.OK
+
+
+def _require_head(address: str) -> None:
     """Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or "//" in host:
@@ -56,6 +97,13 @@ def _require_listening(address: str) -> None:
             f"--address must be a running Ray cluster, got address={address}: {error}; "
             "start one with ray start --head"
         ) from error
+    uses_tls = os.environ.get("RAY_USE_TLS", "").lower() in ("1", "true")
+    if not uses_tls and _answer(address) == grpc.StatusCode.UNAVAILABLE:
+        raise ValueError(
+            f"--address must be a running Ray cluster's head, got address={address}, where "
+            "something else listens, or a head with TLS; for that set RAY_USE_TLS=1 and the "
+            "RAY_TLS_* of docs/security.md here too"
+        )
 
 
 def plan_study(arguments: Arguments, opened: OpenedStudy) -> StudyPlan:

@@ -58,6 +58,14 @@ class Delivery:
             self._changed.wait_for(lambda: self._is_settled(before), patience_s)
         return len(self._outbox)
 
+    def drain_patiently(self, patience_s: float) -> int:
+        """Drain for as long as entries get there; how many wait when for so long none did."""
+        before, waiting = len(self._outbox), self.drain(patience_s)
+        while 0 < waiting < before:
+            log.info("%d entries still wait to be sent to MLflow", waiting)
+            before, waiting = waiting, self.drain(patience_s)
+        return waiting
+
     def close(self) -> None:
         """Send no more; what is being sent may still arrive."""
         with self._changed:

@@ -36,9 +36,9 @@ def _trials_of(space: Grid | Search, arguments: Arguments) -> tuple[TrialConfig,
     )
 
 
-def dry_run(arguments: Arguments, console: Console) -> None:
-    """List the trials and what they will cost."""
-    budget, why = choose_budget(arguments.budget)
+def dry_run(arguments: Arguments, console: Console, cluster_gpus: float | None) -> None:
+    """List the trials and what they will cost, of a cluster's GPUs if one is named."""
+    budget, why = choose_budget(arguments.budget, cluster_gpus=cluster_gpus)
     space = asked_space(arguments)
     budget = space.apply_to(budget)
     notes: tuple[str, ...] = ()

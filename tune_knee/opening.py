@@ -100,9 +100,9 @@ def asked_refinement(arguments: Arguments, space: Grid | Search, budget: Budget)
     )
 
 
-def start_study(arguments: Arguments, console: Console) -> OpenedStudy:
+def start_study(arguments: Arguments, console: Console, cluster_gpus: float | None) -> OpenedStudy:
     """Define a new study in an empty folder."""
-    budget, why = preflight.choose_budget(arguments.budget)
+    budget, why = preflight.choose_budget(arguments.budget, cluster_gpus=cluster_gpus)
     console.print(f"Budget {budget.name}: {why}.")
     space = asked_space(arguments)
     budget = space.apply_to(budget)
@@ -256,10 +256,19 @@ def _left(opened: OpenedStudy) -> list[list[TrialConfig]]:
     ]
 
 
-def open_study(arguments: Arguments, console: Console) -> OpenedStudy:
+def open_study(
+    arguments: Arguments, console: Console, cluster_gpus: float | None = None
+) -> OpenedStudy:
     """Define a new study, or take up the one in ``--out``.
+
+    Args:
+        arguments: what was asked for.
+        console: what is decided is said here.
+        cluster_gpus: GPUs of the cluster that is to train it; None where this machine is.
 
     Raises:
         ValueError: if something that the study needs is not as it must be.
     """
-    return (resume_study if arguments.resume else start_study)(arguments, console)
+    if arguments.resume:
+        return resume_study(arguments, console)
+    return start_study(arguments, console, cluster_gpus)

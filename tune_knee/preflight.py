@@ -18,13 +18,22 @@ _BYTES_PER_WEIGHT: Final = 4
 _SPARE_BYTES: Final = 200 * 2**20  # MLflow, logs, Parquet
 
 
-def choose_budget(asked: str | None) -> tuple[Budget, str]:
-    """The budget of a name; None or ``auto`` is paper on a GPU, else preview. And why."""
+def choose_budget(asked: str | None, *, cluster_gpus: float | None = None) -> tuple[Budget, str]:
+    """The budget of a name; None or ``auto`` is paper on a GPU, else preview. And why.
+
+    Args:
+        asked: the name.
+        cluster_gpus: GPUs of the cluster that trains; None where this machine does.
+    """
     if asked not in (None, "auto"):
         return BUDGETS[asked], "asked for"
-    if torch.cuda.is_available():
-        return BUDGETS["paper"], "there is a GPU"
-    return BUDGETS["preview"], "there is no GPU; --budget paper trains at full size all the same"
+    where = "" if cluster_gpus is None else " in the cluster"
+    if torch.cuda.is_available() if cluster_gpus is None else cluster_gpus > 0:
+        return BUDGETS["paper"], f"there is a GPU{where}"
+    return (
+        BUDGETS["preview"],
+        f"there is no GPU{where}; --budget paper trains at full size all the same",
+    )
 
 
 def hardest_region(stopping: StoppingConfig, dataset: KneeDataset) -> str:

@@ -16,7 +16,7 @@ from analysis.load import load_study
 from analysis.ranking import score_metrics, score_trials
 from tune_knee import delivery, keys, preflight
 from tune_knee.cli import Arguments, parse
-from tune_knee.cluster import plan_study, start_ray
+from tune_knee.cluster import Cluster, join_cluster, plan_study, start_ray
 from tune_knee.dry_run import dry_run
 from tune_knee.interruption import Interruption
 from tune_knee.opening import OpenedStudy, open_study, resume_command
@@ -35,6 +35,10 @@ log = logging.getLogger("tune_knee")
 _PLAIN_WIDTH: Final = 120  # where no terminal has a width
 _INTERRUPTED: Final = 130  # exit status after Ctrl-C, as shells have it
 _UNSENT: Final = "unsent.jsonl"  # what MLflow was not told yet
+_OPEN_CLUSTER: Final = (
+    "warning: this Ray cluster asks for no token: who reaches its ports runs code on its nodes; "
+    "start it again with RAY_AUTH_MODE=token (docs/security.md)"
+)
 _PATIENCE_INTERRUPTED_S: Final = 5.0  # who presses Ctrl-C does not wait a minute for MLflow
 
 
@@ -139,10 +143,12 @@ def progress_of(plan: StudyPlan, planned: int) -> StudyProgress:
     )
 
 
-def run_session(arguments: Arguments, opened: OpenedStudy, console: Console) -> int:
-    """Train and test what is left of a study, and rank it."""
+def run_session(
+    arguments: Arguments, opened: OpenedStudy, cluster: Cluster | None, console: Console
+) -> int:
+    """Train and test what is left of a study, and rank it; on this machine without a cluster."""
     log_to(opened.out / "study.log", console)
-    dashboard = start_ray(arguments.address)
+    dashboard = start_ray() if cluster is None else cluster.dashboard
     plan = plan_study(arguments, opened)
     if arguments.retry_failed:
         for trial_id, outcome in plan.outcomes().items():
@@ -228,10 +234,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
     quieten_libraries()
     try:
+        # Before the study is opened, as its budget depends on the cluster's GPUs.
+        cluster = join_cluster(asked.address)
+        if cluster and not cluster.asks_for_token:
+            Console(stderr=True).print(_OPEN_CLUSTER, style="yellow", soft_wrap=True)
+        gpus = None if cluster is None else cluster.gpus
         if asked.dry_run:
-            dry_run(asked, console)
+            dry_run(asked, console, gpus)
             return 0
-        return run_session(asked, open_study(asked, console), console)
+        return run_session(asked, open_study(asked, console, gpus), cluster, console)
     except ValueError as error:
         Console(stderr=True).print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
         return 2

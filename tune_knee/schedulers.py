@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any, Final
 
 from ray.tune import PlacementGroupFactory
@@ -66,18 +68,26 @@ class StudyScheduler(_Study):
 
 
 class _StudyAsha(_Study, AsyncHyperBandScheduler):
-    """Asynchronous successive halving."""
+    """Asynchronous successive halving, which knows the trials of earlier sessions."""
+
+    def remember(self, identity: str, reports: Iterable[dict[str, float]]) -> None:
+        """Put an ended trial's reports where it put them when it trained."""
+        ended: Any = SimpleNamespace(trial_id=identity)
+        self.on_trial_add(None, ended)  # type: ignore[arg-type]
+        for report in reports:
+            AsyncHyperBandScheduler.on_trial_result(self, None, ended, report)  # type: ignore[arg-type]
+        self.on_trial_remove(None, ended)  # type: ignore[arg-type]
 
 
 def study_asha(plan: StudyPlan, interruption: Interruption) -> TrialScheduler:
     """Asynchronous successive halving (Li et al., 2020) on the best overlap so far.
 
     At 1/9 and 1/3 of the steps (no earlier than the first validation) a trial goes on only if
-    it is in the best third of those that got there. What it remembers of the others is of
-    this session alone: after a resume the rungs fill anew.
+    it is in the best third of those that got there, in this session or an earlier one. A trial
+    that an interruption stopped is judged again as it repeats its reports.
     """
     budget = plan.budget
-    return _StudyAsha(
+    asha = _StudyAsha(
         plan,
         interruption,
         time_attr=keys.STEP,
@@ -88,3 +98,6 @@ def study_asha(plan: StudyPlan, interruption: Interruption) -> TrialScheduler:
         reduction_factor=_REDUCTION,
         stop_last_trials=False,
     )
+    for identity in plan.outcomes():
+        asha.remember(identity, plan.folder(identity).reports())
+    return asha

@@ -49,6 +49,7 @@ class StudyStopper(Stopper):
             _value(result, self._hardest_iou),
         )
         if decision.stop:
+            del self._criteria[trial_id]  # one taken up again repeats all its results
             result[keys.STOP_REASON] = decision.reason
             result |= {keys.opened(name): step for name, step in decision.opened.items()}
         return decision.stop

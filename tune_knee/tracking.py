@@ -212,10 +212,10 @@ class StudyTracker:
                 known.update(changed)
 
     def flush(self, patience_s: float = PATIENCE_S) -> int:
-        """Wait until MLflow has everything, so many seconds at most; how many entries wait."""
-        return self._delivery.drain(patience_s)
+        """Wait until MLflow has everything, or takes nothing for so long; how many entries wait."""
+        return self._delivery.drain_patiently(patience_s)
 
-    def finish_study(self, status: str, patience_s: float = PATIENCE_S) -> int:
+    def finish_study(self, status: str, within_s: float | None = None) -> int:
         """End the study's run; runs of trials that still run are marked as killed.
 
         Nothing can be told afterwards.
@@ -223,7 +223,7 @@ class StudyTracker:
         Args:
             status: of MLflow's, ``FINISHED``, ``FAILED`` or ``KILLED``; the run of a
                 study that is resumed runs again.
-            patience_s: how long to wait for MLflow.
+            within_s: how long to wait for MLflow; None waits as `flush` does.
 
         Returns:
             How many entries MLflow was not told; they are sent when the study is resumed.
@@ -231,7 +231,7 @@ class StudyTracker:
         ends = {**dict.fromkeys(sorted(self._running), "KILLED"), self._study_id: status}
         for run, end in ends.items():
             self._outbox.append(Entry(run=run, time_ms=self._now_ms(), ends_as=end), durable=True)
-        unsent = self._delivery.drain(patience_s)
+        unsent = self.flush() if within_s is None else self._delivery.drain(within_s)
         self._delivery.close()
         return unsent
 

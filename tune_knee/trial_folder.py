@@ -85,10 +85,17 @@ class TrialFolder:
         self._write(keys.HISTORY, lambda file: reports.to_parquet(file, index=False))
         return self.root / keys.HISTORY
 
+    def reports(self) -> list[dict[str, float]]:
+        """Every report of a trial that has ended, in order; none if it failed before the first."""
+        path = self.root / keys.HISTORY
+        if not path.is_file():
+            return []
+        names_and_values = pd.read_parquet(path).to_dict("records")
+        return [{str(name): float(v) for name, v in each.items()} for each in names_and_values]
+
     def last_report(self) -> dict[str, float]:
-        """The last report of a trial that has ended."""
-        last = pd.read_parquet(self.root / keys.HISTORY).iloc[-1]
-        return {str(name): float(value) for name, value in last.items()}
+        """The last report of a trial that was trained."""
+        return self.reports()[-1]
 
     def forget_outcome(self) -> None:
         """Let a resume take the trial up again."""
