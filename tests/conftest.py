@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from fault_matrix import FaultMatrix
 from hypothesis import settings
+from lab import Lab, lab_of_hosts
 
 
 def pytest_configure() -> None:
@@ -46,3 +47,44 @@ def matrix(request: pytest.FixtureRequest) -> Iterator[FaultMatrix]:
     path = request.config.getoption("--fault-matrix")
     if path:
         seen.write(Path(path))
+
+
+@pytest.fixture(scope="session")
+def fault_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data and grid of the study that tests of faults disturb."""
+    from fault_study import GRID
+    from tiny_study import write_inputs  # imports MLflow
+
+    return write_inputs(tmp_path_factory.mktemp("inputs"), tiny=GRID)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(fault_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That study as it is without a fault."""
+    from tiny_study import asked, run
+
+    out = tmp_path_factory.mktemp("undisturbed") / "study"
+    ended = run(*asked(fault_inputs, out))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def hosts_of_a_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Hosts that are started once for all tests of faults."""
+    with lab_of_hosts(tmp_path_factory.mktemp("lab")) as started:
+        yield started
+
+
+@pytest.fixture
+def lab(hosts_of_a_lab: Lab) -> Lab:
+    """A cluster in which everything runs, whatever the test before did to it."""
+    hosts_of_a_lab.repair()
+    return hosts_of_a_lab
+
+
+@pytest.fixture
+def store(lab: Lab) -> Lab:
+    """The same with the host of results."""
+    lab.start_store()
+    return lab

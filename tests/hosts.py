@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-SUBNET = "10.78.0"
+from listening import tree
+
+SUBNET = f"10.78.{os.getpid() % 256}"  # two runs of tests at once have each their own
 
 
 def can_make_hosts() -> str:
@@ -74,13 +76,29 @@ class Host:
             timeout=timeout_s,
         )
 
+    def runs(self, name: str) -> bool:
+        """Whether a process of this name was started and has not ended."""
+        return name in self.processes and self.processes[name].poll() is None
+
+    def pids(self) -> list[int]:
+        """All that runs here."""
+        found = subprocess.run(
+            ["ip", "netns", "pids", self.namespace], capture_output=True, text=True
+        )
+        return [int(pid) for pid in found.stdout.split()]
+
     def kill(self, name: str) -> None:
         """kill -9, children that left its group included."""
         process = self.processes.pop(name)
-        for child in [process.pid, *descendants(process.pid)]:
+        for child in tree(process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         process.wait()
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process and all below it."""
+        for each in tree(self.processes[name].pid):
+            os.kill(each, number)
 
     def cut(self) -> None:
         """Pull the cable."""
@@ -93,10 +111,9 @@ class Host:
     def close(self) -> None:
         for name in list(self.processes):
             self.kill(name)
-        for pid in subprocess.run(
-            ["ip", "netns", "pids", self.namespace], capture_output=True, text=True
-        ).stdout.split():
-            os.kill(int(pid), signal.SIGKILL)
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 class Hosts:
@@ -133,22 +150,3 @@ class Hosts:
             host.close()
             ip("netns", "del", host.namespace)
         ip("link", "del", self._network)
-
-
-def descendants(pid: int) -> list[int]:
-    """Children of a process, and theirs, as /proc has them now."""
-    parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            parent = int(stat.rsplit(")", 1)[1].split()[1])
-            parents.setdefault(parent, []).append(int(entry.name))
-    found, open_ = [], [pid]
-    while open_:
-        children = parents.get(open_.pop(), [])
-        found += children
-        open_ += children
-    return found

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hosts import Host, Hosts, wait_until
+from hosts import SUBNET, Host, Hosts, wait_until
+from listening import command_line
 
 RAY = Path(sys.executable).parent / "ray"
 RAY_PORT, MLFLOW_PORT, STORE_PORT, POSTGRES_PORT = 6379, 5000, 9000, 5432
@@ -69,28 +70,43 @@ class Lab:
     def postgres_uri(self) -> str:
         return f"postgresql+psycopg2://mlflow@{self.store.address}:{POSTGRES_PORT}/mlflow"
 
-    @property
-    def bucket(self) -> str:
+    def bucket(self, prefix: str) -> str:
+        """A place for checkpoints, as ``--storage`` takes it."""
         server = f"{self.store.address}:{STORE_PORT}"
-        return f"s3://{BUCKET}/study?scheme=http&endpoint_override={server}"
+        return f"s3://{BUCKET}/{prefix}?scheme=http&endpoint_override={server}"
 
-    def start_ray(self) -> None:
-        self._ray("head", "--head", "--port", RAY_PORT, "--num-cpus", 0,
-                  "--temp-dir", self.sessions, "--include-dashboard", "false")  # fmt: skip
-        for worker in WORKERS:
-            self.start_worker(worker)
+    def repair(self) -> None:
+        """Cables in, no driver, Ray on head and workers."""
+        for host in self.hosts.hosts.values():
+            host.restore()
+        if "driver" in self.head.processes:
+            self.head.kill("driver")
+        gone = {name for name in ("head", *WORKERS) if not self.ray_runs(name)}
+        if "head" in gone:
+            gone.update(WORKERS)
+        for name in gone:
+            if f"ray-{name}" in self.hosts[name].processes:
+                self.kill_ray(name)
+        if "head" in gone:
+            self._ray("head", "--head", "--port", RAY_PORT, "--num-cpus", 0,
+                      "--temp-dir", self.sessions, "--include-dashboard", "false")  # fmt: skip
+        for name in sorted(gone.difference({"head"})):
+            self._ray(name, "--address", self.address, "--num-cpus", 1)
 
     @property
     def sessions(self) -> Path:
         """Short: Ray has sockets below it."""
         return Path("/tmp") / f"lab{os.getpid()}"
 
-    def start_worker(self, name: str) -> None:
-        self._ray(name, "--address", self.address, "--num-cpus", 1)
+    def kill_ray(self, name: str) -> None:
+        self.hosts[name].kill(f"ray-{name}")
 
-    def kill_ray(self, *names: str) -> None:
-        for name in names:
-            self.hosts[name].kill(f"ray-{name}")
+    def ray_runs(self, name: str) -> bool:
+        return self.hosts[name].runs(f"ray-{name}")
+
+    def training_on(self, name: str) -> list[int]:
+        """Processes that train on a host."""
+        return [pid for pid in self.hosts[name].pids() if "KneeTrial" in command_line(pid)]
 
     def _ray(self, name: str, *arguments: object) -> None:
         host, log = self.hosts[name], self.folder / f"ray-{name}.log"
@@ -102,11 +118,13 @@ class Lab:
         wait_until(lambda: starts(log) > before, 120, f"Ray on {name}")
 
     def start_store(self) -> None:
-        self.start_postgres()
-        self.start_s3()
-        self.start_mlflow()
+        """Start what does not run of PostgreSQL, S3 and MLflow."""
+        services = {"postgres": self._postgres, "s3": self._s3, "mlflow": self._mlflow}
+        for name, start in services.items():
+            if not self.store.runs(name):
+                start()
 
-    def start_postgres(self) -> None:
+    def _postgres(self) -> None:
         programs, data = postgres_programs(), self.folder / "postgres"
         assert programs is not None
         as_postgres = ("runuser", "-u", "postgres", "--")
@@ -118,7 +136,7 @@ class Lab:
             subprocess.run([*as_postgres, programs / "initdb", "-D", data, "--auth", "trust",
                             "-U", "mlflow"], check=True, capture_output=True)  # fmt: skip
             with (data / "pg_hba.conf").open("a") as rules:
-                rules.write("host all mlflow 10.78.0.0/24 trust\n")
+                rules.write(f"host all mlflow {SUBNET}.0/24 trust\n")
         self.store.start(
             "postgres", *as_postgres, programs / "postgres", "-D", data, "-k", "",
             "-h", self.store.address, "-p", POSTGRES_PORT, environment=self.environment,
@@ -132,7 +150,7 @@ class Lab:
             "-c", command, environment=self.environment,
         ).returncode  # fmt: skip
 
-    def start_s3(self) -> None:
+    def _s3(self) -> None:
         self.store.start("s3", sys.executable, "-m", "moto.server", "-H", self.store.address,
                          "-p", STORE_PORT, environment=self.environment)  # fmt: skip
         wait_until(lambda: listens(self.store, STORE_PORT), 120, "the S3 server")
@@ -146,7 +164,7 @@ class Lab:
         )  # fmt: skip
         assert made.returncode == 0, made.stderr
 
-    def start_mlflow(self) -> None:
+    def _mlflow(self) -> None:
         endpoint = {"MLFLOW_S3_ENDPOINT_URL": f"http://{self.store.address}:{STORE_PORT}"}
         self.store.start(
             "mlflow", sys.executable, "-m", "mlflow", "server", "--host", self.store.address,
@@ -161,6 +179,10 @@ class Lab:
         self.head.start("driver", sys.executable, "-m", "tune_knee.run", *arguments,
                         "--address", self.address, environment=self.environment)  # fmt: skip
 
+    def resume_command(self, out: Path) -> str:
+        """What a study says when it stops."""
+        return f"python -m tune_knee.run --resume --out {out} --address {self.address}"
+
     def ended(self, timeout_s: float = 600) -> int:
         """The driver's exit status."""
         return self.head.processes["driver"].wait(timeout_s)
@@ -169,18 +191,23 @@ class Lab:
         """What the driver has printed last, in one line."""
         return " ".join((self.folder / "driver.log").read_text()[-3000:].split())
 
-    def intervals_repeated(self, storage: Path | None = None) -> int:
-        """Validation intervals that were trained more than once, in all trials.
+    def trained(self, storage: Path | None = None) -> Counter[tuple[str, str]]:
+        """How often each validation interval was trained, by trial and step.
 
         Args:
-            storage: folder of the checkpoints, with the trials' logs; None looks into Ray's.
+            storage: folder of the checkpoints, with the trials' logs; None looks into Ray's,
+                which know all studies.
         """
         if storage is not None:
             logs = storage.glob("trials/*/train.log")
         else:
             logs = self.sessions.glob("session_*/logs/worker-*.err")
-        seen = Counter(trained_intervals(logs))
-        return sum(times - 1 for times in seen.values())
+        return Counter(trained_intervals(logs))
+
+
+def repeated(trained: Counter[tuple[str, str]]) -> int:
+    """How many validation intervals were trained once more, in all trials."""
+    return sum(times - 1 for times in trained.values())
 
 
 def trained_intervals(logs: Iterable[Path]) -> Iterator[tuple[str, str]]:
@@ -204,14 +231,13 @@ def listens(host: Host, port: int) -> bool:
 
 
 @contextlib.contextmanager
-def lab(folder: Path) -> Iterator[Lab]:
-    """Start all of it; take all of it away."""
+def lab_of_hosts(folder: Path) -> Iterator[Lab]:
+    """Hosts on which `Lab.repair` and `Lab.start_store` start all; takes all of it away."""
     with Hosts(["head", *WORKERS, "store"], folder) as hosts:
-        started = Lab(folder, hosts)
+        lab = Lab(folder, hosts)
         try:
-            started.start_ray()
-            yield started
+            yield lab
         finally:
             for host in hosts.hosts.values():
                 host.close()
-            shutil.rmtree(started.sessions, ignore_errors=True)
+            shutil.rmtree(lab.sessions, ignore_errors=True)

@@ -3,18 +3,16 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import optuna
-import pandas as pd
 import pytest
-from tiny_knees import tiny_knees, to_the_bit
+from listening import command_line, tree
+from tiny_study import asked, begin, must_equal, query, run, scores, write_inputs
 
-from tune_knee.data.dataset import write_dataset
 from tune_knee.manifest import Manifest
 from tune_knee.trial_folder import FAILED, TRAINED, TrialFolder
 
@@ -55,41 +53,10 @@ search: {{networks: segformer_b2, startup_trials: 2}}
 """
 
 
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "tune_knee.run", *map(str, arguments)]
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
-
-
-def start_and_wait_for_states(folder: Path, *arguments: str | Path) -> subprocess.Popen[str]:
-    """A study that has saved a state of two trials."""
-    study = subprocess.Popen(
-        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    deadline = time.monotonic() + 300
-    while len(list(folder.glob("trials/*/last.pt"))) < 2:
-        assert study.poll() is None, study.communicate()[0]
-        assert time.monotonic() < deadline, "no trial saved its state in five minutes"
-        time.sleep(0.05)
-    return study
-
-
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inputs")
-    knees = tiny_knees(8, 4, 4)
-    write_dataset(folder / "knees", knees.images, knees.masks, knees.frames, knees.regions)
-    (folder / "tiny.yaml").write_text(GRID)
-    (folder / "broken.yaml").write_text(BROKEN)
-    (folder / "search.yaml").write_text(SEARCH)
-    return folder
-
-
-def asked(inputs: Path, out: Path, grid: str = "tiny") -> tuple[str | Path, ...]:
-    return ("--grid", inputs / f"{grid}.yaml", "--data", inputs / "knees", "--out", out,
-            "--budget", "preview", "--max-concurrent", "2")  # fmt: skip
+    return write_inputs(folder, tiny=GRID, broken=BROKEN, search=SEARCH)
 
 
 @pytest.fixture(scope="module")
@@ -98,45 +65,6 @@ def undisturbed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = run(*asked(inputs, out))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return out
-
-
-def must_equal(study: Path, other: Path) -> None:
-    """The same reports, tests and scores, to the last bit, each of them in MLflow once."""
-    trials = Manifest.read(study).trials_by_id()
-    assert Manifest.read(other).trials_by_id() == trials
-    for trial_id in trials:
-        mine, theirs = (TrialFolder.of(each, trial_id) for each in (study, other))
-        histories = [
-            pd.read_parquet(each.root / "history.parquet").to_dict("records")
-            for each in (mine, theirs)
-        ]
-        assert len(histories[0]) == STEPS / INTERVAL
-        assert to_the_bit(histories[0]) == to_the_bit(histories[1])
-        pd.testing.assert_frame_equal(
-            pd.read_parquet(mine.frames_path), pd.read_parquet(theirs.frames_path), check_exact=True
-        )
-    assert scores(study) == scores(other)
-    for each in (study, other):
-        assert query(each, "SELECT count(*) FROM runs") == [(1 + len(trials),)]
-        assert query(each, "SELECT DISTINCT status FROM runs") == [("FINISHED",)]
-        points = "SELECT run_uuid, step, count(*) FROM metrics WHERE key = 'val/iou' GROUP BY 1, 2"
-        rows = query(each, points)
-        assert len(rows) == len(trials) * STEPS / INTERVAL
-        assert {count for _, _, count in rows} == {1}
-
-
-def query(study: Path, sql: str) -> list[tuple]:
-    with sqlite3.connect(study / "mlflow.db") as database:
-        return database.execute(sql).fetchall()
-
-
-def scores(study: Path) -> list[tuple]:
-    return query(
-        study,
-        "SELECT tags.value, latest_metrics.key, latest_metrics.value FROM latest_metrics "
-        "JOIN tags ON tags.run_uuid = latest_metrics.run_uuid AND tags.key = 'tune_knee.trial_id' "
-        "WHERE latest_metrics.key LIKE 'test/%score' ORDER BY 1, 2",
-    )
 
 
 def test_a_study_trains_tests_and_ranks_all_trials(undisturbed: Path) -> None:
@@ -155,9 +83,8 @@ def test_kill_of_the_driver_and_resume_equal_an_undisturbed_study(
     inputs: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "study"
-    study = start_and_wait_for_states(out, *asked(inputs, out))
+    study = begin(out, *asked(inputs, out))
     study.kill()
-    study.communicate()
     assert not list(out.glob("trials/*/test_frames.parquet"))
     ended = run("--resume", "--out", out)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -166,11 +93,10 @@ def test_kill_of_the_driver_and_resume_equal_an_undisturbed_study(
 
 def test_ctrl_c_saves_ends_and_resumes(inputs: Path, undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
-    study = start_and_wait_for_states(out, *asked(inputs, out))
-    study.send_signal(signal.SIGINT)
-    said, _ = study.communicate(timeout=120)
-    assert study.returncode == 130, said
-    assert f"python -m tune_knee.run --resume --out {out}" in " ".join(said.split())
+    study = begin(out, *asked(inputs, out))
+    study.process.send_signal(signal.SIGINT)
+    assert study.ended() == 130, study.said()
+    assert f"python -m tune_knee.run --resume --out {out}" in study.said()
     ended = run("--resume", "--out", out)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     must_equal(out, undisturbed)
@@ -180,13 +106,12 @@ def test_ctrl_c_twice_stops_at_once_and_resumes(
     inputs: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "study"
-    study = start_and_wait_for_states(out, *asked(inputs, out))
-    study.send_signal(signal.SIGINT)
+    study = begin(out, *asked(inputs, out))
+    study.process.send_signal(signal.SIGINT)
     time.sleep(0.2)
-    study.send_signal(signal.SIGINT)
-    said, _ = study.communicate(timeout=120)
-    assert study.returncode == 130, said
-    assert "Traceback" not in said
+    study.process.send_signal(signal.SIGINT)
+    assert study.ended() == 130, study.said()
+    assert "Traceback" not in study.said()
     ended = run("--resume", "--out", out)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     must_equal(out, undisturbed)
@@ -194,37 +119,25 @@ def test_ctrl_c_twice_stops_at_once_and_resumes(
 
 def test_a_killed_trial_is_taken_up_again(inputs: Path, undisturbed: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
-    study = start_and_wait_for_states(out, *asked(inputs, out))
-    os.kill(a_training_process_below(study.pid), signal.SIGKILL)
-    said, _ = study.communicate(timeout=300)
-    assert study.returncode == 0, said
+    study = begin(out, *asked(inputs, out))
+    os.kill(a_training_process_below(study.process.pid), signal.SIGKILL)
+    assert study.ended() == 0, study.said()
     must_equal(out, undisturbed)
 
 
 def a_training_process_below(driver: int) -> int:
-    found = subprocess.run(
-        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[1:]
-    rows = [line.split(maxsplit=2) for line in found]
-    parents = {int(pid): int(parent) for pid, parent, _ in rows}
-    for pid, _, args in rows:
-        ancestor = int(pid)
-        while "KneeTrial" in args and ancestor in parents:
-            ancestor = parents[ancestor]
-            if ancestor == driver:
-                return int(pid)
-    raise AssertionError("no training process below the study's")
+    return next(pid for pid in tree(driver) if "KneeTrial" in command_line(pid))
 
 
 def test_a_killed_search_goes_on_and_loses_and_doubles_nothing(
     inputs: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     out, points = tmp_path / "study", 4
-    ask = (*asked(inputs, out, "search"), "--trials", str(points), "--warm-start", undisturbed)
-    study = start_and_wait_for_states(out, *ask)
+    more = ("--trials", points, "--warm-start", undisturbed)
+    ask = asked(inputs, out, *more, space="search")
+    study = begin(out, *ask)
     before = {path.name for path in (out / "trials").iterdir()}
     study.kill()
-    study.communicate()
     ended = run("--resume", "--out", out)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     trials = {path.name for path in (out / "trials").iterdir()}
@@ -258,7 +171,7 @@ def test_what_a_search_recommends_is_trained_and_ranked_with_its_grid(
     inputs: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     search, out = tmp_path / "search", tmp_path / "refined"
-    ask = (*asked(inputs, search, "search"), "--trials", "5", "--warm-start", undisturbed)
+    ask = asked(inputs, search, "--trials", 5, "--warm-start", undisturbed, space="search")
     ended = run(*ask)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     of_the_grid = scores(undisturbed)
@@ -292,7 +205,7 @@ def test_what_a_search_recommends_is_trained_and_ranked_with_its_grid(
 
 def test_failures_are_recorded_and_retried_when_asked(inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "study"
-    ended = run(*asked(inputs, out, "broken"))
+    ended = run(*asked(inputs, out, space="broken"))
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "--retry-failed" in ended.stdout
     (trial_id,) = Manifest.read(out).trials_by_id()

@@ -19,6 +19,7 @@ from tune_knee.cli import Arguments, parse
 from tune_knee.cluster import Cluster, join_cluster, plan_study, start_ray
 from tune_knee.dry_run import dry_run
 from tune_knee.interruption import Interruption
+from tune_knee.last_words import LastWords
 from tune_knee.opening import OpenedStudy, open_study, resume_command
 from tune_knee.point_queue import PointQueue
 from tune_knee.progress import ProgressView, StudyProgress
@@ -156,9 +157,23 @@ def run_session(
                 plan.folder(trial_id).forget_outcome()
     search = open_search(plan, opened)
     announce(opened, plan, dashboard, console)
-    tracker = open_tracker(opened)
-    progress = progress_of(plan, opened.manifest.planned)
     command = resume_command(opened.out, arguments.address)
+    early = f"The study ended too early; what was saved is safe. Go on with:\n  {command}"
+    tracker = open_tracker(opened)
+    with LastWords(early):
+        return train_and_conclude(opened, plan, tracker, search, console, command)
+
+
+def train_and_conclude(
+    opened: OpenedStudy,
+    plan: StudyPlan,
+    tracker: StudyTracker,
+    search: SearchSession | None,
+    console: Console,
+    command: str,
+) -> int:
+    """Train and test what is left, and rank it; the exit status."""
+    progress = progress_of(plan, opened.manifest.planned)
     go_on = f"go on with:\n  {command}"
     with Interruption() as interruption:
         try:
