@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+import pandas as pd
+
 from analysis.beside_grid import BesideGrid, beside_grid
 from analysis.load import LABEL, Study, load_study, open_client
 from analysis.ranking import rank_trials, score_trials
@@ -14,9 +16,9 @@ from tune_knee.checkpoints import Checkpoints
 from tune_knee.checks import must_be_positive
 from tune_knee.data.dataset import open_dataset
 from tune_knee.manifest import FILE_NAME, Manifest
-from tune_knee.model_registry import MODELS, RUNS, read_model
 from tune_knee.segmenter.saved_model import THRESHOLD, ModelFacts, SavedModel
 from tune_knee.storage import open_storage
+from tune_knee.stored_models import MODELS, RUNS, read_model
 
 _TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 
@@ -61,15 +63,19 @@ class TrainedStudy:
     """A study of which something is tested, with the weights of its trials.
 
     Attributes:
+        folder: of the study.
         manifest: its definition.
         field: the study, and what its trials are ranked with.
         own: ids of its own trials.
+        frames: of its dataset, a row a frame, `dataset.FRAME_COLUMNS`.
         prepared_size_px: side of its dataset's frames, before the budget's size.
     """
 
+    folder: Path
     manifest: Manifest
     field: BesideGrid
     own: frozenset[str]
+    frames: pd.DataFrame
     prepared_size_px: int
 
     @classmethod
@@ -90,15 +96,24 @@ class TrainedStudy:
                 f"fingerprint={dataset.fingerprint} in {manifest.data}; bring the old data back"
             )
         study = load_study(manifest.tracking_uri, manifest.study_id)
-        return cls.ranked(manifest, study, dataset.size_px)
+        return cls.ranked(folder, manifest, study, dataset.frames, dataset.size_px)
 
     @classmethod
-    def ranked(cls, manifest: Manifest, study: Study, prepared_size_px: int) -> Self:
+    def ranked(
+        cls,
+        folder: Path,
+        manifest: Manifest,
+        study: Study,
+        frames: pd.DataFrame,
+        prepared_size_px: int,
+    ) -> Self:
         """A study with what it is ranked with."""
         return cls(
+            folder=folder,
             manifest=manifest,
             field=beside_grid(study),
             own=frozenset(study.trials[keys.TRIAL]),
+            frames=frames,
             prepared_size_px=prepared_size_px,
         )
 
@@ -108,16 +123,22 @@ class TrainedStudy:
         trials = self.field.study.tests[keys.TRIAL].unique()
         return [str(trial) for trial in trials if trial in self.own]
 
-    def best(self, top: int = 1) -> list[str]:
+    @property
+    def scored(self) -> list[str]:
         """Its own trials by the paper's score, best first, as `run` ranks them.
 
         A refinement's are scored among those of its grid, whose models lie elsewhere.
-
-        Raises:
-            ValueError: if fewer have a score.
         """
         ranked = rank_trials(score_trials(self.field.study.tests))[keys.TRIAL]
-        found = [str(trial) for trial in ranked if trial in self.own]
+        return [str(trial) for trial in ranked if trial in self.own]
+
+    def best(self, top: int = 1) -> list[str]:
+        """The first of `scored`.
+
+        Raises:
+            ValueError: if there are fewer.
+        """
+        found = self.scored
         if len(found) < top:
             raise ValueError(
                 f"a study must have as many scored trials as asked for, got {len(found)} of "
