@@ -7,6 +7,7 @@ from typing import Final
 import pandas as pd
 
 from tune_knee import keys
+from tune_knee.data.dataset import SPLITS
 from tune_knee.segmenter.saved_model import ModelFacts
 
 _HEADERS: Final = {
@@ -135,13 +136,14 @@ def _trained_on(facts: CardFacts) -> Iterator[str]:
             "px, split by case."
         )
     yield ""
-    counts = frames.groupby("split")[keys.CASE].agg(["size", "nunique"])
-    yield from _table(
-        {
-            split: f"{counts.loc[split, 'size']} frames of {counts.loc[split, 'nunique']} cases"
-            for split in ("train", "validation", "test")
-        }
-    )
+    parts = {split: frames.loc[frames["split"] == split, keys.CASE] for split in SPLITS}
+    yield from _table({split: _counted(cases) for split, cases in parts.items()})
+
+
+def _counted(cases: "pd.Series[str]") -> str:
+    """How many frames, of how many cases."""
+    count = cases.nunique()
+    return f"{len(cases)} frames of {count} {'case' if count == 1 else 'cases'}"
 
 
 def _chosen(facts: CardFacts) -> Iterator[str]:
@@ -178,14 +180,12 @@ def _chosen(facts: CardFacts) -> Iterator[str]:
 
 
 def _tested(facts: CardFacts) -> Iterator[str]:
-    test = facts.frames[facts.frames["split"] == "test"]
-    cases = test[keys.CASE].nunique()
+    cases = facts.frames.loc[facts.frames["split"] == "test", keys.CASE]
     yield (
-        f"{len(test)} frames of {cases} {'case' if cases == 1 else 'cases'} at "
-        f"{facts.model.image_size_px} px. Means over frames"
+        f"{_counted(cases)} at {facts.model.image_size_px} px. Means over frames"
         + (
             ", with 95 % intervals of 1000 bootstrap draws of cases."
-            if cases > 1
+            if len(set(cases)) > 1
             else "; there are no intervals, which want two cases or more."
         )
     )

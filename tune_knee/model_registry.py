@@ -1,7 +1,6 @@
 """Puts models into MLflow: with the run that trained them, and into its registry."""
 
 import hashlib
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,15 +11,17 @@ from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, R
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    RESOURCE_ALREADY_EXISTS,
+    ErrorCode,
+)
 
 from tune_knee import keys
 from tune_knee.model_package import write_package
 from tune_knee.segmenter.saved_model import ModelFacts, SavedModel
 from tune_knee.stored_models import MODELS, models_of
 from tune_knee.tracking_store import answering, bound_requests
-
-log = logging.getLogger(__name__)
 
 BEST: Final = "best"  # the alias of a study's winner
 _DESCRIPTION_LENGTH: Final = 5000  # as much as MLflow's database keeps
@@ -76,8 +77,8 @@ class Registry:
             name: of the registered model, made where there is none.
 
         Raises:
-            ValueError: if MLflow refuses the name, or the store does not answer.
-            OSError: if the disk or the artifact store does not take the model.
+            ValueError: if MLflow refuses the name, the store does not answer, or the disk or the
+                artifact store does not take the model.
         """
         tags = _tags(model)
         with answering(self._tracking_uri):
@@ -108,6 +109,11 @@ class Registry:
         try:
             self._client.create_registered_model(name)
         except MlflowException as error:
+            if error.error_code == ErrorCode.Name(INVALID_PARAMETER_VALUE):
+                raise ValueError(
+                    f"a registered model must have a name that MLflow takes, got name={name}: "
+                    f"{error.message}; --name gives it another"
+                ) from error
             if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                 raise
 
@@ -152,13 +158,16 @@ class Registry:
         )
         with TemporaryDirectory() as folder:
             package = Path(folder) / "model"
-            write_package(model, card, about, package)
+            try:
+                write_package(model, card, about, package)
+            except OSError as error:
+                raise ValueError(f"a model's package must be written, got {error}") from error
             try:
                 self._client.log_model_artifacts(kept.model_id, str(package))
             # Artifact stores raise errors of their own.
             except Exception as error:
-                log.exception("a model of %s was not uploaded", model.facts.label)
-                raise OSError(f"the artifact store must take a model, got {error}") from error
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                raise ValueError(f"the artifact store must take a model, got {reason}") from error
 
 
 def _tags(model: SavedModel) -> dict[str, str]:

@@ -154,7 +154,7 @@ class TrainedStudy:
         """
         manifest, study = self.manifest, self.field.study
         self._must_be_tested(trial_id)
-        row = study.trials.set_index(keys.TRIAL).loc[trial_id]
+        row = study.trials.set_index(keys.TRIAL).to_dict("index")[trial_id]
         checkpoints = Checkpoints.of(open_storage(manifest.storage), trial_id)
         step, weights = checkpoints.load_best()
         facts = ModelFacts(

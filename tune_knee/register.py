@@ -48,8 +48,7 @@ def _register(asked: argparse.Namespace) -> int:
         sys.stdout.write(f"{asked.out}: {model.facts.label}, budget {model.facts.budget}\n")
         return 0
     address = register_trial(study, trial, name=asked.name, best=asked.trial is None)
-    alias = "" if asked.trial else f", and its best ({BEST})"
-    sys.stdout.write(f"{address} is trial {trial}{alias}\n")
+    sys.stdout.write(f"{address} is trial {trial}{'' if asked.trial else f', the {BEST}'}\n")
     return 0
 
 

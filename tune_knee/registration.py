@@ -1,5 +1,6 @@
 """From a study's trial to a registered model: facts, card, and the registry."""
 
+from collections import Counter
 from importlib.metadata import version
 
 import pandas as pd
@@ -30,15 +31,15 @@ def register_trial(
 
     Raises:
         ValueError: if the trial is not tested, its weights are gone, the name is none that
-            MLflow takes, or the store does not answer.
-        OSError: if the disk or the artifact store does not take it.
+            MLflow takes, or the store, the disk or the artifact store does not take it.
+        OSError: if the storage of the weights does not answer.
     """
     model = study.model(trial_id)
-    trials = study.field.study.trials.set_index(keys.TRIAL)
+    trials = study.field.study.trials.set_index(keys.TRIAL)[RUN_ID].to_dict()
     registry = Registry(study.manifest.tracking_uri)
-    run = registry.run(str(trials.loc[trial_id, RUN_ID]))
+    run = registry.run(trials[trial_id])
     frames = pd.read_parquet(TrialFolder.of(study.folder, trial_id).frames_path)
-    undefined = frames[list(keys.DISTANCE_METRICS)].isna().any(axis=1)
+    undefined = frames.loc[frames[list(keys.DISTANCE_METRICS)].isna().any(axis=1), keys.REGION]
     card = model_card(
         CardFacts(
             model=model.facts,
@@ -47,7 +48,7 @@ def register_trial(
             select_on=study.manifest.budget.select_on,
             standing=standing_of(study, trial_id),
             metrics=region_intervals(frames),
-            missed=undefined.groupby(frames[keys.REGION]).sum().to_dict(),
+            missed=Counter(undefined),
             version=version("tune-knee"),
         )
     )
@@ -60,14 +61,15 @@ def register_trial(
 def standing_of(study: TrainedStudy, trial_id: str) -> Standing:
     """How a trial stands where it is ranked."""
     field = study.field
-    ranking = rank_trials(score_trials(field.study.tests)).set_index(keys.TRIAL)
-    if trial_id not in ranking.index:
-        return Standing(rank=None, scored=len(ranking), score=None, equal=0, beside=field.grid)
-    rank = int(ranking.loc[trial_id, RANK])
+    ranking = rank_trials(score_trials(field.study.tests))
+    places = ranking.set_index(keys.TRIAL).to_dict("index")
+    if trial_id not in places:
+        return Standing(rank=None, scored=len(places), score=None, equal=0, beside=field.grid)
+    place = places[trial_id]
     return Standing(
-        rank=rank,
-        scored=len(ranking),
-        score=float(ranking.loc[trial_id, keys.SCORE]),
-        equal=int((ranking[RANK] == rank).sum()) - 1,
+        rank=place[RANK],
+        scored=len(places),
+        score=place[keys.SCORE],
+        equal=sum(each[RANK] == place[RANK] for each in places.values()) - 1,
         beside=field.grid,
     )

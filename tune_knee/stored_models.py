@@ -88,8 +88,6 @@ def _of_version(client: MlflowClient, address: str) -> str:
             found = client.get_model_version(name, version)
         else:
             found = client.get_model_version_by_alias(name, alias)
-        if found.model_id is not None:
-            return str(client.get_logged_model(found.model_id).artifact_location)
         return str(client.get_model_version_download_uri(found.name, found.version))
     except MlflowException as error:
         _reraise_if_away(error)
@@ -109,7 +107,8 @@ def _fetch(client: MlflowClient, place: str, address: str) -> SavedModel:
             f"{MODEL_FILE}"
         )
     with TemporaryDirectory() as target:
-        return SavedModel.read(Path(repository.download_artifacts(MODEL_FILE, target)))
+        found = repository.download_artifacts(MODEL_FILE, target)  # type: ignore[no-untyped-call]
+        return SavedModel.read(Path(found))
 
 
 def _reraise_if_away(error: MlflowException) -> None:

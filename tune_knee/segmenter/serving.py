@@ -62,7 +62,7 @@ class PictureModel:
         found = self._segmenter.probabilities(np.stack(squares))
         for probabilities, (height, width) in zip(found, shapes, strict=True):
             mask = self._segmenter.mask_of(to_original(probabilities, height, width))
-            yield [_png((mask >> r & 1) * np.uint8(255)) for r in range(len(probabilities))]
+            yield [_png((mask >> r & 1).astype(np.bool_)) for r in range(len(probabilities))]
 
 
 def _load_pyfunc(path: str) -> PictureModel:
@@ -86,7 +86,8 @@ def _square(pixels: NDArray[Any], number: int, facts: ModelFacts) -> NDArray[np.
     """As `tune_knee.data prepare` makes a frame of a picture that is a sequence of its own."""
     if pixels.dtype == np.uint8:
         return to_square(pixels, facts)
-    crop = CentreCrop(*pixels.shape, facts.prepared_size_px)
+    height, width = pixels.shape
+    crop = CentreCrop(height, width, facts.prepared_size_px)
     plane = resize(crop.crop(pixels).astype(np.float32), facts.prepared_size_px)
     try:
         return to_square(windowed(plane[None])[0], facts)
@@ -94,7 +95,7 @@ def _square(pixels: NDArray[Any], number: int, facts: ModelFacts) -> NDArray[np.
         raise ValueError(f"image {number}: {error}") from error
 
 
-def _png(mask: NDArray[np.uint8]) -> bytes:
-    encoded, content = cv2.imencode(".png", mask)
+def _png(mask: NDArray[np.bool_]) -> bytes:
+    encoded, content = cv2.imencode(".png", np.where(mask, np.uint8(255), np.uint8(0)))
     assert encoded, "a grey picture of 8 bits has a PNG"
     return content.tobytes()
