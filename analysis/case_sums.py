@@ -32,6 +32,26 @@ class CaseSums:
     sums: NDArray[np.float64]
     defined: NDArray[np.float64]
 
+    def metric_means(self, times: ArrayLike) -> NDArray[np.float64]:
+        """Means of `keys.METRICS` over the frames of chosen cases where they are defined.
+
+        Args:
+            times: how often each case is taken. Shape (..., C).
+
+        Returns:
+            Shape (..., M, R, 6); NaN where a metric is defined in no frame of the chosen cases.
+        """
+        weights = np.asarray(times, dtype=np.float64)
+        shape = (*weights.shape[:-1], *self.sums.shape[1:])
+        sums, defined = np.zeros(shape), np.zeros(shape)
+        # Case by case and not by BLAS, which may round equal trials apart and so break ties.
+        for case, weight in enumerate(np.moveaxis(weights, -1, 0)):
+            sums += weight[..., None, None, None] * self.sums[case]
+            defined += weight[..., None, None, None] * self.defined[case]
+        undefined = defined == 0
+        means: NDArray[np.float64] = sums / np.where(undefined, np.nan, defined)
+        return means
+
     def means(self, times: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Overlap and distance_px over the frames of chosen cases, as `aggregate_frames`.
 
@@ -42,15 +62,7 @@ class CaseSums:
             overlap (higher is better) and distance_px (lower is better; NaN where a trial
             has no defined distance in the chosen cases), each of shape (..., M, R).
         """
-        weights = np.asarray(times, dtype=np.float64)
-        shape = (*weights.shape[:-1], *self.sums.shape[1:])
-        sums, defined = np.zeros(shape), np.zeros(shape)
-        # Case by case and not by BLAS, which may round equal trials apart and so break ties.
-        for case, weight in enumerate(np.moveaxis(weights, -1, 0)):
-            sums += weight[..., None, None, None] * self.sums[case]
-            defined += weight[..., None, None, None] * self.defined[case]
-        undefined = defined == 0
-        means = sums / np.where(undefined, np.nan, defined)
+        means = self.metric_means(times)
         return means[..., :_OVERLAPS].mean(axis=-1), means[..., _OVERLAPS:].mean(axis=-1)
 
     def scores(self, times: ArrayLike) -> NDArray[np.float64]:

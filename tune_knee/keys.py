@@ -91,6 +91,9 @@ TAG_STOP_REASON: Final = "tune_knee.stop_reason"
 TAG_FAILURE: Final = "tune_knee.failure"
 TAG_CPUS: Final = "tune_knee.cpus"  # what a trial takes of a node while it trains
 TAG_GPUS: Final = "tune_knee.gpus"
+TAG_LABEL: Final = "tune_knee.label"  # of a model: its trial in words
+TAG_THRESHOLDS: Final = "tune_knee.thresholds"  # comma-separated, in the order of the regions
+TAG_MODEL: Final = "tune_knee.model"  # identity of a model, its facts and weights
 TAG_OPENED: Final = "tune_knee.opened."  # and a stopping criterion's name: step it first held
 
 # Artifacts of a trial's run, and files of its folder.

@@ -24,11 +24,12 @@ from tune_knee.warm_start import WarmStart, find_study, load_warm_start
 
 @dataclass(frozen=True)
 class OpenedStudy:
-    """A study that is ready to run: its folder, definition and data."""
+    """A study that is ready to run: its folder, definition and data, and how large that is kept."""
 
     out: Path
     manifest: Manifest
     dataset: KneeDataset
+    prepared_size_px: int
 
     @property
     def storage(self) -> Storage:
@@ -143,7 +144,7 @@ def start_study(arguments: Arguments, console: Console, cluster_gpus: float | No
         tracking_uri=arguments.tracking_uri or sqlite_uri(out),
         storage=storage,
     )
-    opened = ready(OpenedStudy(out, manifest, dataset))
+    opened = ready(OpenedStudy(out, manifest, dataset, dataset.size_px))
     manifest.write(out)
     return opened
 
@@ -216,7 +217,7 @@ def resume_study(arguments: Arguments, console: Console) -> OpenedStudy:
             "bring the old data back, or start a new study"
         )
     console.print(f"Budget {manifest.budget.name}: the study's own.")
-    return ready(OpenedStudy(out, manifest, dataset))
+    return ready(OpenedStudy(out, manifest, dataset, dataset.size_px))
 
 
 def ready(opened: OpenedStudy) -> OpenedStudy:

@@ -1,6 +1,7 @@
 """Run a study: ``python -m tune_knee.run --grid paper``. The composition root."""
 
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,6 @@ from ray.tune import TuneError
 from rich.console import Console
 from rich.logging import RichHandler
 
-from analysis.beside_grid import beside_grid
 from analysis.console import ranking_table
 from analysis.load import load_study
 from analysis.ranking import score_metrics, score_trials
@@ -20,9 +20,11 @@ from tune_knee.cluster import Cluster, join_cluster, plan_study, start_ray
 from tune_knee.dry_run import dry_run
 from tune_knee.interruption import Interruption
 from tune_knee.last_words import LastWords
+from tune_knee.model_sources import TrainedStudy
 from tune_knee.opening import OpenedStudy, open_study, resume_command
 from tune_knee.point_queue import PointQueue
 from tune_knee.progress import ProgressView, StudyProgress
+from tune_knee.registration import register_trial
 from tune_knee.search import TauSearch, storage_in
 from tune_knee.search_plan import repeated
 from tune_knee.study import run_study
@@ -205,8 +207,16 @@ def conclude(
     manifest, outcomes = opened.manifest, plan.outcomes()
     if unsent := tracker.flush():
         return leave_unsent(opened, unsent, console, command)
+    trained = None
     if any(outcome.tested for outcome in outcomes.values()):
-        field = beside_grid(load_study(manifest.tracking_uri, manifest.study_id))
+        trained = TrainedStudy.ranked(
+            opened.out,
+            manifest,
+            load_study(manifest.tracking_uri, manifest.study_id),
+            opened.dataset.frames,
+            opened.prepared_size_px,
+        )
+        field = trained.field
         scores = score_metrics(score_trials(field.study.tests))
         # A refinement's scores are those beside the grid; the grid's own stay what they are.
         tracker.log_scores({each: scores[each] for each in scores if each in plan.trials})
@@ -223,12 +233,37 @@ def conclude(
     whole = all(each.tested or each.status == PRUNED for each in outcomes.values())
     if unsent := tracker.finish_study("FINISHED" if whole else "FAILED"):
         return leave_unsent(opened, unsent, console, command)
+    if trained is not None:
+        register_best(trained, console)
     if not whole and manifest.search is None:
         console.print(
             f"Take them up again with:\n  {command} --retry-failed",
             soft_wrap=True,
         )
     return 0 if whole else 1
+
+
+def register_best(study: TrainedStudy, console: Console) -> None:
+    """Register the winner; where that cannot be, say how to do it later: the study is whole."""
+    command = f"python -m tune_knee.register {shlex.quote(str(study.folder))}"
+    if not study.scored:
+        text = f"No trial has a score, so no model is the best; register one with:\n  {command}"
+        console.print(f"{text} --trial ID", soft_wrap=True)
+        return
+    try:
+        (trial,) = study.best()
+        address = register_trial(study, trial, best=True)
+    except (ValueError, OSError, KeyboardInterrupt) as error:
+        reason = str(error) or "interrupted"
+        log.warning("the study's best model was not registered: %s", reason)
+        console.print(
+            f"The best model was not registered: {reason}. Register it later with:\n  {command}",
+            style="red",
+            soft_wrap=True,
+            markup=False,
+        )
+        return
+    console.print(f"Best model: {address} (trial {trial})", soft_wrap=True)
 
 
 def leave_unsent(opened: OpenedStudy, unsent: int, console: Console, command: str) -> int:

@@ -31,7 +31,7 @@ class ImageFile:
         except OSError as error:
             problems.add(self.place, _READABLE, got=error, mend="restore the file")
             return None
-        return _decoded(content, self.place, problems)
+        return decoded(content, self.place, problems)
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,14 @@ class EmbeddedImage:
         except (OSError, binascii.Error) as error:
             problems.add(self.place, _READABLE, got=error, mend="restore the file")
             return None
-        return _decoded(content, self.place, problems)
+        return decoded(content, self.place, problems)
 
 
 _READABLE: Final = "the image must be readable"
 
 
-def _decoded(content: bytes, where: str, problems: Problems) -> SourceImage | None:
+def decoded(content: bytes, where: str, problems: Problems) -> SourceImage | None:
+    """The image in a file's bytes, or None where it cannot be read; `problems` then says why."""
     pixels = _pixels(content)
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         got = "none" if pixels is None else pixels.dtype

@@ -86,8 +86,10 @@ class SavedModel:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{os.getpid()}")
         content = {_FACTS: json.dumps(asdict(self.facts)), _WEIGHTS: dict(self.weights)}
+        file = io.BytesIO()
+        torch.save(content, file)
         try:
-            torch.save(content, aside)
+            aside.write_bytes(file.getbuffer())  # of a full disk torch itself says RuntimeError
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)
