@@ -36,12 +36,12 @@ def standardise(images: Tensor) -> Tensor:
     """Bring each frame to mean 0 and standard deviation 1, in place; a constant one to 0.
 
     Args:
-        images: float32 (B, H, W), of a range of 1, contiguous.
+        images: float32 or float64 (B, H, W), of a range of 1, contiguous.
 
     Returns:
         A view (B, 1, H, W).
     """
-    values = images.view(len(images), -1)
+    values = images.flatten(1)
     values -= values.mean(dim=1, keepdim=True)
     deviation = torch.linalg.vector_norm(values, dim=1, keepdim=True) / values.shape[1] ** 0.5
     values *= torch.where(deviation > _CONSTANT_BELOW, 1 / deviation, 0.0)

@@ -8,6 +8,8 @@ from typing import Final
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from tune_knee.data.dicom_attributes import (
     PARSER_ERRORS,
@@ -36,6 +38,7 @@ LABEL_MAP: Final = "1.2.840.10008.5.1.4.1.1.66.7"
 _MAGIC: Final = b"DICM"
 _MAGIC_AT: Final = 128
 _LARGEST_PX: Final = 2**27  # of a frame; detectors have up to 2**24 or so
+_LEAST_FRAME_BYTES: Final = 8  # an item's tag and length, with nothing in it
 _BITS: Final = range(8, 17)
 _AGAIN: Final = "export it again or take it out of the folder"
 
@@ -97,6 +100,11 @@ def read_header(path: Path, place: str, problems: Problems) -> Dataset | None:
     """A DICOM object without its pixels, or None where it is none; `problems` says why."""
     try:
         with quiet_parser():
+            if _deflated(path):
+                must, got = "must not be deflated as a whole", DeflatedExplicitVRLittleEndian.name
+                mend = "export it uncompressed, or with its pixels compressed"
+                problems.add(place, must, got=got, mend=mend)
+                return None
             dataset = dcmread(path, stop_before_pixels=True)
             text(dataset.get("SOPClassUID"))  # read now, while the parser is quiet
     except PARSER_ERRORS as error:
@@ -104,6 +112,12 @@ def read_header(path: Path, place: str, problems: Problems) -> Dataset | None:
         problems.add(place, "must be a DICOM file", got=got, mend=_AGAIN)
         return None
     return dataset
+
+
+def _deflated(path: Path) -> bool:
+    """Whether all but the first lines is one compressed stream, of a size that nobody tells."""
+    meta = read_file_meta_info(path)
+    return meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
 
 
 def read_image_header(
@@ -146,11 +160,20 @@ def _faults(dataset: Dataset, path: Path) -> Iterable[tuple[str, object]]:
             f"{rows} x {columns}",
         )
     frames = number(dataset.get("NumberOfFrames") or 1)
-    if frames is None or not 1 <= frames <= path.stat().st_size:
+    if frames is None or not 1 <= frames <= _most_frames(dataset, path):
         yield "NumberOfFrames must be a number of frames that fit into the file", frames
     for keyword in ("SeriesInstanceUID", "SOPInstanceUID"):
         if not text(dataset.get(keyword)):
             yield f"{keyword} must be given", "none"
+
+
+def _most_frames(dataset: Dataset, path: Path) -> float:
+    """How many frames a file has room for: of its pixels, or of the least of compressed ones."""
+    least = _LEAST_FRAME_BYTES
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        bits = (number(dataset.get(name)) or 0 for name in ("Rows", "Columns", "BitsAllocated"))
+        least = max(1, math.prod(bits) // 8)
+    return path.stat().st_size / least
 
 
 def _image(dataset: Dataset, path: Path, place: str) -> DicomImage:

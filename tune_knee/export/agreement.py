@@ -1,0 +1,67 @@
+"""Whether an exported model says what ours does."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tune_knee.data.batch import standardise
+from tune_knee.data.phantom import CasePlan, draw_case
+from tune_knee.export.graph import Floats, Runner
+from tune_knee.segmenter.geometry import to_square
+from tune_knee.segmenter.saved_model import ModelFacts, SavedModel
+
+TOLERANCE: Final = 1e-4
+_PHANTOM_PX: Final = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """The largest differences between two ways to compute one model; lower is better.
+
+    Attributes:
+        probabilities: absolute.
+        logits: absolute, or relative to a logit of ours where that is beyond ±1.
+    """
+
+    probabilities: float
+    logits: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether both are within `TOLERANCE`; NaN is not."""
+        return self.probabilities <= TOLERANCE and self.logits <= TOLERANCE
+
+
+def compare(model: SavedModel, exported: Runner) -> Agreement:
+    """Run both on frames of the phantom, noise and one grey, by one and by three frames."""
+    squares = frames_to_compare(model.facts)
+    expected_probabilities, expected_logits = _expected(model, squares)
+    parts = [exported(squares[:1]), exported(squares[1:])]
+    probabilities, logits = (np.concatenate(each) for each in zip(*parts, strict=True))
+    scale = np.maximum(1, np.abs(expected_logits))
+    return Agreement(
+        probabilities=float(np.abs(probabilities - expected_probabilities).max()),
+        logits=float((np.abs(logits - expected_logits) / scale).max()),
+    )
+
+
+def frames_to_compare(facts: ModelFacts) -> NDArray[np.uint8]:
+    """Two X-rays of the phantom, one of noise, one of a single grey. Shape (4, 1, S, S)."""
+    size = facts.image_size_px
+    plan = CasePlan(number=0, split="test", side="left", frames=2)
+    knees = [to_square(each, facts) for each in draw_case(plan, seed=0, size_px=_PHANTOM_PX).images]
+    noise = np.random.default_rng(0).integers(0, 256, (size, size), dtype=np.uint8)
+    grey = np.full((size, size), 100, dtype=np.uint8)
+    return np.stack([*knees, noise, grey])[:, None]
+
+
+@torch.inference_mode()
+def _expected(model: SavedModel, squares: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+    """Probabilities and logits as the study's test and `Segmenter` compute them, in PyTorch."""
+    network = model.build().eval()
+    frames = torch.from_numpy(squares[:, 0])
+    logits = torch.cat([network(standardise(each.float().div_(255))) for each in frames.split(1)])
+    return torch.sigmoid(logits).numpy(), logits.numpy()
