@@ -7,7 +7,7 @@ from labelme_files import SQUARE, base64_png, grey, shape, write_frame
 from numpy.typing import NDArray
 
 from tune_knee.data.problems import Problems
-from tune_knee.data.rendering import RenderedFrames, render_case, windowed
+from tune_knee.data.rendering import RenderedFrames, render_case, window_of
 from tune_knee.data.sources import find_frames
 
 REGIONS = ("femur", "tibia")
@@ -75,11 +75,11 @@ def test_a_sixteen_bit_case_has_one_window(tmp_path: Path) -> None:
 
 def test_a_dead_pixel_does_not_stretch_the_window() -> None:
     planes = np.linspace(1000, 2000, 2 * 64 * 64, dtype=np.float32).reshape(2, 64, 64)
-    expected = windowed(planes)
+    expected = window_of(planes).apply(planes)
     spoiled = planes.copy()
     spoiled[0, 10, 10] = 65535
     np.testing.assert_allclose(
-        windowed(spoiled), np.where(spoiled > 60000, 255, expected), atol=0.5
+        window_of(spoiled).apply(spoiled), np.where(spoiled > 60000, 255, expected), atol=0.5
     )
     assert expected.min() == 0
     assert expected.max() == 255

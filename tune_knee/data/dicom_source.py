@@ -20,7 +20,7 @@ from tune_knee.data.dicom_segmentation import (
     is_segmentation,
     read_segmentation,
 )
-from tune_knee.data.dicom_sequence import DicomSequence, sequences_of
+from tune_knee.data.dicom_sequence import DicomSequence, Moment, sequences_of
 from tune_knee.data.frames import FrameFacts, FrameLabels, LabelledFrame, SourceImage
 from tune_knee.data.label_index import FrameKey, LabelIndex
 from tune_knee.data.problems import Problems
@@ -66,8 +66,13 @@ class DicomFrame:
         return SourceImage(grey, content_hash, image.bits_stored)
 
 
-def read_dicom_folder(src: Path, paths: Iterable[Path], problems: Problems) -> DicomFolder:
-    """Read the headers of a folder's DICOM files; what is wrong with them goes to `problems`."""
+def read_dicom_folder(
+    src: Path, paths: Iterable[Path], problems: Problems, *, labels: bool = True
+) -> DicomFolder:
+    """Read the headers of a folder's DICOM files; what is wrong with them goes to `problems`.
+
+    Without `labels`, segmentations are passed over, whatever is wrong with them.
+    """
     images: list[DicomImage] = []
     segmentations: list[Segmentation] = []
     passed_over: list[str] = []
@@ -76,6 +81,8 @@ def read_dicom_folder(src: Path, paths: Iterable[Path], problems: Problems) -> D
         if not is_dicom(path) or (header := read_header(path, place, problems)) is None:
             continue
         if is_segmentation(header):
+            if not labels:
+                continue
             segmentation = read_segmentation(header, path, place, problems)
             segmentations += [] if segmentation is None else [segmentation]
         elif has_picture(header):
@@ -103,28 +110,45 @@ def labelled_frames(
     pseudonyms: Pseudonyms,
     problems: Problems,
 ) -> tuple[list[LabelledFrame], list[str]]:
-    """Frames with labels, and the places of those without.
-
-    The case is the patient: a pseudonym of PatientID, or of what `case_from` finds in the
-    file's path. So are the names of sequence, frame and source.
-    """
+    """Frames with labels, and the places of those without; named as in `dicom_frame`."""
     segments = _segments(folder, problems)
     frames, unlabelled = [], []
     for sequence in folder.sequences:
         for position, moment in enumerate(sequence.moments):
-            image = moment.image
-            place = f"{image.place} frame {moment.index + 1}" * (image.frames > 1) or image.place
             labels = (
                 *index.labels(key_of(sequence, position)),
-                *segments.get((image.instance, moment.index), ()),
+                *segments.get((moment.image.instance, moment.index), ()),
             )
-            if not labels:
-                unlabelled.append(place)
-                continue
-            patient = _patient(image, case_from, problems)
-            if patient is not None:
-                frames.append(_frame(sequence, position, place, labels, patient, pseudonyms))
+            if labels:
+                frames += dicom_frame(sequence, position, labels, case_from, pseudonyms, problems)
+            else:
+                unlabelled.append(_place(moment))
     return frames, unlabelled
+
+
+def dicom_frame(
+    sequence: DicomSequence,
+    position: int,
+    labels: Sequence[FrameLabels],
+    case_from: re.Pattern[str] | None,
+    pseudonyms: Pseudonyms,
+    problems: Problems,
+) -> list[LabelledFrame]:
+    """A frame of a sequence; none where no case can be told.
+
+    The case is the patient: a pseudonym of PatientID, or of what `case_from` finds in the
+    file's path. So are the names of sequence, frame and source.
+    """
+    moment = sequence.moments[position]
+    patient = _patient(moment.image, case_from, problems)
+    if patient is None:
+        return []
+    return [_frame(sequence, position, _place(moment), labels, patient, pseudonyms)]
+
+
+def _place(moment: Moment) -> str:
+    image = moment.image
+    return f"{image.place} frame {moment.index + 1}" * (image.frames > 1) or image.place
 
 
 def _frame(

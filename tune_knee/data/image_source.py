@@ -12,6 +12,7 @@ from tune_knee.data.label_files import LabelMeLabels
 from tune_knee.data.label_index import FrameKey, FrameNames, LabelIndex, Labelling
 from tune_knee.data.labelme import read_annotation
 from tune_knee.data.problems import Problems
+from tune_knee.data.region_names import REGIONS_JSON, read_region_names
 
 
 def image_key(path: Path) -> FrameKey:
@@ -34,7 +35,7 @@ def read_labellings(
     found: list[Labelling] = []
     first: dict[FrameKey, str] = {}
     for path in paths:
-        if path.suffix.lower() != ".json":
+        if path.suffix.lower() != ".json" or _names_regions(path):
             continue
         place = path.relative_to(src).as_posix()
         annotation = read_annotation(path, place, problems)
@@ -49,6 +50,10 @@ def read_labellings(
             continue
         found.append(Labelling(path, LabelMeLabels(annotation, place), key))
     return found
+
+
+def _names_regions(path: Path) -> bool:
+    return path.name == REGIONS_JSON and read_region_names(path.parent) is not None
 
 
 def image_frames(
@@ -75,7 +80,7 @@ def image_frames(
             problems.add(place, must, got=f"{labelled[path]} too", mend="remove one of them")
             continue
         labels = (labelling.labels, *masks.labels(image_key(path)))
-        frames += _frame(src, labelling.path, image, labels, case_from, problems)
+        frames += image_frame(src, labelling.path, image, labels, case_from, problems)
     unlabelled = []
     for path in image_paths:
         if path in labelled or path in masks.masks:
@@ -83,7 +88,8 @@ def image_frames(
         place = path.relative_to(src).as_posix()
         found = masks.labels(image_key(path))
         if found:
-            frames += _frame(src, path, ImageFile(path, place), found, case_from, problems)
+            image = ImageFile(path, place)
+            frames += image_frame(src, path, image, found, case_from, problems)
         else:
             unlabelled.append(place)
     return frames, unlabelled
@@ -120,17 +126,22 @@ def _image(src: Path, labelling: Labelling, path: Path, problems: Problems) -> F
     return None
 
 
-def _frame(
+def image_frame(
     src: Path,
     path: Path,
     image: FrameImage,
     labels: tuple[FrameLabels, ...],
     pattern: re.Pattern[str] | None,
     problems: Problems,
+    *,
+    loose: str | None = None,
 ) -> list[LabelledFrame]:
-    """The frame of a label file or an image; none where no case can be told."""
+    """The frame of a label file or an image; none where no case can be told.
+
+    `loose` is the case of what lies in no folder of its own; None makes that a problem.
+    """
     relative = path.relative_to(src)
-    case = _case(relative, pattern, problems)
+    case = _case(relative, pattern, loose, problems)
     if case is None:
         return []
     source = relative.as_posix()
@@ -147,11 +158,15 @@ def _frame(
     ]
 
 
-def _case(relative: Path, pattern: re.Pattern[str] | None, problems: Problems) -> str | None:
+def _case(
+    relative: Path, pattern: re.Pattern[str] | None, loose: str | None, problems: Problems
+) -> str | None:
     source = relative.as_posix()
     if pattern is None:
         if len(relative.parts) > 1:
             return relative.parent.as_posix()
+        if loose is not None:
+            return loose
         mend = "move it into a folder of its case, or use --case-from"
         problems.add(source, "a frame must lie in a case's folder", got="none", mend=mend)
         return None

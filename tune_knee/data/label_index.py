@@ -2,14 +2,15 @@
 
 ``<name>.json``, ``<name>.<region>.png`` and ``<name>.<region>.nii.gz`` beside the image
 ``<name>.dcm``, ``<name>.png``, ...; ``bits`` and ``classes`` in a region's place hold all
-regions. The frames of a multi-frame object are ``<name>_1``, ``<name>_2``, ...; a NIfTI named
-after the whole object, or ``series`` beside the files of one series, is a stack of its frames.
+regions, which ``regions.json`` beside them names. The frames of a multi-frame object are
+``<name>_1``, ``<name>_2``, ...; a NIfTI named after the whole object, or ``series`` beside the
+files of one series, is a stack of its frames.
 """
 
 import dataclasses
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -24,6 +25,7 @@ from tune_knee.data.label_files import (
     MaskLabels,
 )
 from tune_knee.data.problems import Problems
+from tune_knee.data.region_names import read_region_names
 
 SERIES: Final = "series"
 
@@ -97,12 +99,17 @@ class FrameNames:
 
 def index_masks(
     src: Path,
-    paths: Iterable[Path],
+    paths: Collection[Path],
     names: FrameNames,
     regions: tuple[str, ...] | None,
     problems: Problems,
 ) -> LabelIndex:
-    """Find the masks among a folder's files; names that say too little go to `problems`."""
+    """Find the masks among a folder's files; names that say too little go to `problems`.
+
+    `regions` are what bits and classes mean, in order, where no regions.json beside them
+    says it.
+    """
+    meanings = {folder: read_region_names(folder) for folder in {path.parent for path in paths}}
     found: dict[FrameKey, list[FrameLabels]] = defaultdict(list)
     masks = set()
     for path in paths:
@@ -118,12 +125,13 @@ def index_masks(
             continue
         keys, kind = target
         masks.add(path)
-        if kind in (BITS, CLASSES) and regions is None:
+        meaning = meanings[path.parent] or regions
+        if kind in (BITS, CLASSES) and meaning is None:
             must = f"what the values of .{kind} mean must be told"
             problems.add(place, must, got="no regions", mend="name them in order with --regions")
             continue
         for n, key in enumerate(keys):
-            found[key].append(MaskLabels(path, place, kind, regions or (), n, len(keys)))
+            found[key].append(MaskLabels(path, place, kind, meaning or (), n, len(keys)))
     return LabelIndex(found, frozenset(masks))
 
 

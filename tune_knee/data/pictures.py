@@ -12,20 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tune_knee.data.augmentation import augment_batch
 from tune_knee.data.dataset import SPLITS, KneeDataset
-from tune_knee.data.resizing import at_least_half, resize
+from tune_knee.data.outlines import COLOURS, draw_outlines
+from tune_knee.data.resizing import resize
 from tune_knee.training_config import AugmentationConfig
 
-# Okabe and Ito's palette without its black, told apart with every kind of colour vision.
-COLOURS: Final = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (240, 228, 66),
-    (204, 121, 167),
-    (0, 158, 115),
-    (213, 94, 0),
-    (255, 255, 255),
-    (0, 114, 178),
-)
 TILE_PX: Final = 256
 MAX_TILES: Final = 64
 COLUMNS: Final = 8
@@ -113,11 +103,7 @@ def _tile(dataset: KneeDataset, n: int) -> Tile:
 
 def _outlined(tile: Tile, regions: int) -> NDArray[np.uint8]:
     canvas = cv2.cvtColor(resize(tile.image, TILE_PX), cv2.COLOR_GRAY2RGB)
-    for r in range(regions):
-        share = resize((tile.mask >> r & 1).astype(np.float32), TILE_PX)
-        inside = at_least_half(share).astype(np.uint8)
-        contours, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, contours, -1, COLOURS[r], thickness=1)
+    draw_outlines(canvas, tile.mask, regions)
     return np.asarray(canvas)
 
 

@@ -13,11 +13,14 @@ class Problems:
         """Note that at `where` (a file, most often) something must hold and does not."""
         self.lines.append(f"{where}: {must}, got {got}; {mend}")
 
-    def raise_if_any(self, source: object) -> None:
-        """Raise one ValueError that lists all problems, if there are any."""
+    def raise_if_any(self, source: object, before: str = "it is a dataset") -> None:
+        """Raise one ValueError that lists all problems, if there are any.
+
+        `before` says what they prevent.
+        """
         if self.lines:
             listed = "\n  ".join(self.lines)
             raise ValueError(
-                f"{source} must be mended before it is a dataset, "
+                f"{source} must be mended before {before}, "
                 f"got {len(self.lines)} problems:\n  {listed}"
             )

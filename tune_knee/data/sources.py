@@ -1,20 +1,18 @@
-"""Finding labelled frames in a folder: images and DICOM objects with their labels."""
+"""Finding frames, images and DICOM objects: those of a folder with labels, or all there are."""
 
-import re
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from tune_knee.data.dicom_sequence import DicomSequence
-from tune_knee.data.dicom_source import DicomFolder, key_of, labelled_frames, read_dicom_folder
+from tune_knee.data.dicom_source import dicom_frame, labelled_frames
 from tune_knee.data.frames import LabelledFrame
-from tune_knee.data.image_files import IMAGE_SUFFIXES
-from tune_knee.data.image_source import image_frames, image_key, read_labellings
+from tune_knee.data.image_files import ImageFile
+from tune_knee.data.image_source import image_frame, image_frames, read_labellings
 from tune_knee.data.label_files import MASK_SUFFIXES
-from tune_knee.data.label_index import FrameKey, FrameNames, index_masks
+from tune_knee.data.label_index import index_masks
 from tune_knee.data.natural_order import natural
 from tune_knee.data.problems import Problems
 from tune_knee.data.pseudonyms import Pseudonyms, default_salt_path, read_salt
+from tune_knee.data.survey import Survey, case_pattern, files_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +20,8 @@ class Found:
     """What a source folder holds.
 
     Attributes:
-        frames: with labels, in natural order of case and frame.
-        unlabelled: places of images and frames without.
+        frames: in natural order of case and frame; of `find_frames` those with labels.
+        unlabelled: places of images and frames without, which it leaves out.
         passed_over: places of DICOM objects without a picture.
         pseudonyms: by which DICOM frames got their names; None where there are none.
     """
@@ -62,29 +60,20 @@ def find_frames(
         ValueError: if `src` is no folder or without labels, `case_from` is invalid, or the
             salt file holds no salt.
     """
-    pattern = None if case_from is None else _case_pattern(case_from)
+    pattern = case_pattern(case_from)
     if not src.is_dir():
         raise ValueError(f"src must be a folder, got src={src}")
-    paths = _within(src, visible_files(src), problems)
-    known = (".json", *MASK_SUFFIXES, *IMAGE_SUFFIXES)
-    others = [path for path in paths if not path.name.lower().endswith(known)]
-    folder = read_dicom_folder(src, others, problems)
-    if not folder.segmentations and not any(_may_label(path) for path in paths):
+    survey = Survey.of(src, files_within(src, problems), problems)
+    folder = survey.dicom
+    if not folder.segmentations and not any(_may_label(path) for path in survey.paths):
         problems.raise_if_any(src)
         raise ValueError(
             "src must hold labels (LabelMe JSON files, masks or DICOM segmentations), "
             f"got none in src={src}"
         )
-    dicom_keys = folder.frame_keys()
-    image_paths = [
-        path
-        for path in paths
-        if path.suffix.lower() in IMAGE_SUFFIXES and image_key(path) not in dicom_keys
-    ]
-    names = FrameNames([*dicom_keys, *map(image_key, image_paths)], _series(folder))
-    masks = index_masks(src, paths, names, regions, problems)
-    labellings = read_labellings(src, paths, names, dicom_keys, problems)
-    frames, unlabelled = image_frames(src, image_paths, labellings, masks, pattern, problems)
+    masks = index_masks(src, survey.paths, survey.names, regions, problems)
+    labellings = read_labellings(src, survey.paths, survey.names, survey.dicom_keys, problems)
+    frames, unlabelled = image_frames(src, survey.image_paths, labellings, masks, pattern, problems)
     pseudonyms = None
     if folder.sequences:
         pseudonyms = read_salt(salt_path or default_salt_path())
@@ -92,63 +81,60 @@ def find_frames(
         more, without = labelled_frames(folder, index, pattern, pseudonyms, problems)
         frames, unlabelled = [*frames, *more], [*unlabelled, *without]
     return Found(
-        frames=sorted(frames, key=lambda frame: (natural(frame.case), natural(frame.frame))),
+        frames=_in_order(frames),
         unlabelled=unlabelled,
         passed_over=folder.passed_over,
         pseudonyms=pseudonyms,
     )
 
 
+def find_all_frames(
+    src: Path, case_from: str | None, problems: Problems, *, salt_path: Path | None = None
+) -> Found:
+    """All frames of a folder, searched in depth, or of one file; labels are not read.
+
+    Found, named and put into sequences as by `find_frames`, which takes only those with
+    labels. Masks, which are PNGs too, are told from images by their names. An image that
+    lies in no folder of its own has the folder's name as its case; one image, its own.
+
+    Raises:
+        ValueError: if there is no frame, `case_from` is invalid, or the salt file holds no
+            salt.
+    """
+    pattern = case_pattern(case_from)
+    one = src.is_file()
+    root, loose = (src.parent, src.stem) if one else (src, src.resolve().name)
+    paths = [src] if one else files_within(src, problems)
+    survey = Survey.of(root, paths, problems, labels=False)
+    masks = index_masks(root, survey.paths, survey.names, None, Problems()).masks
+    frames: list[LabelledFrame] = []
+    for path in survey.image_paths:
+        if path not in masks:
+            image = ImageFile(path, path.relative_to(root).as_posix())
+            frames += image_frame(root, path, image, (), pattern, problems, loose=loose)
+    pseudonyms = None
+    if survey.dicom.sequences:
+        pseudonyms = read_salt(salt_path or default_salt_path())
+        for sequence in survey.dicom.sequences:
+            for position in range(len(sequence)):
+                frames += dicom_frame(sequence, position, (), pattern, pseudonyms, problems)
+    if not frames and not problems.lines:
+        raise ValueError(
+            "src must be or hold images (PNG, JPEG, TIFF) or DICOM objects with a picture, "
+            f"got none in src={src}"
+        )
+    return Found(
+        frames=_in_order(frames),
+        unlabelled=[],
+        passed_over=survey.dicom.passed_over,
+        pseudonyms=pseudonyms,
+    )
+
+
+def _in_order(frames: list[LabelledFrame]) -> list[LabelledFrame]:
+    """Frames in natural order of case and frame."""
+    return sorted(frames, key=lambda frame: (natural(frame.case), natural(frame.frame)))
+
+
 def _may_label(path: Path) -> bool:
     return path.name.lower().endswith((".json", *MASK_SUFFIXES))
-
-
-def visible_files(src: Path) -> list[Path]:
-    """Files of a folder in depth, but for names that begin with a dot."""
-    paths = sorted(path for path in src.rglob("*") if path.is_file())
-    return [
-        path
-        for path in paths
-        if not any(part.startswith(".") for part in path.relative_to(src).parts)
-    ]
-
-
-def _within(src: Path, paths: list[Path], problems: Problems) -> list[Path]:
-    """Those that lie in a folder; a link that leads out of it is a problem."""
-    root, kept = src.resolve(), []
-    for path in paths:
-        if path.resolve().is_relative_to(root):
-            kept.append(path)
-            continue
-        must, mend = "a link must stay in the source folder", "put a copy in its place"
-        problems.add(path.relative_to(src).as_posix(), must, got=path.resolve(), mend=mend)
-    return kept
-
-
-def _series(folder: DicomFolder) -> dict[Path, list[FrameKey]]:
-    """The frames of each folder's one series of single frames, in order."""
-    found: dict[Path, list[DicomSequence]] = defaultdict(list)
-    for sequence in folder.sequences:
-        if sequence.moments[0].image.frames == 1:
-            for place in {moment.image.path.parent for moment in sequence.moments}:
-                found[place].append(sequence)
-    return {
-        place: [key_of(several[0], position) for position in range(len(several[0]))]
-        for place, several in found.items()
-        if len(several) == 1
-    }
-
-
-def _case_pattern(text: str) -> re.Pattern[str]:
-    try:
-        pattern = re.compile(text)
-    except re.error as error:
-        raise ValueError(
-            f"case_from must be a regular expression, got case_from={text} ({error})"
-        ) from error
-    if pattern.groups != 1:
-        raise ValueError(
-            f"case_from must have one group, got case_from={text} with {pattern.groups}; "
-            "put the part that names the case in parentheses"
-        )
-    return pattern

@@ -17,7 +17,7 @@ from tune_knee.motion.anatomy import Anatomy
 from tune_knee.motion.joint import not_measured
 from tune_knee.motion.plot import draw_motion, save_motion
 from tune_knee.motion.sequence import measure_sequence
-from tune_knee.motion.sources import MaskSequence, read_dataset, read_masks
+from tune_knee.motion.sources import MaskSequence, read_dataset, read_mask_folders
 
 MOTION_CSV: Final = "motion.csv"
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (options.src / "masks.npy").is_file():
             count, sequences = read_dataset(options.src)
         else:
-            count, sequences = 1, iter([read_masks(options.src)])
+            count, sequences = read_mask_folders(options.src)
         table = _measure(sequences, count, options)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
@@ -81,8 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "src",
         type=Path,
-        metavar="DATASET|MASKS",
-        help="a prepared dataset, or one sequence's folder of mask PNGs with regions.json",
+        metavar="DATASET|MASKS|PREDICTED",
+        help="a prepared dataset, a sequence's folder of mask PNGs with regions.json, or a folder "
+        "of these, such as tune_knee.predict writes",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for motion.csv and plots"

@@ -81,12 +81,30 @@ class _About:
     frame_time_ms: float | None = None
 
 
-def read_masks(folder: Path) -> MaskSequence:
+def read_mask_folders(root: Path) -> tuple[int, Iterator[MaskSequence]]:
+    """Number of mask folders in a folder, and one after the other, by name; see `read_masks`.
+
+    The folder may be one itself, or hold them in any depth, in its ``masks`` where there is
+    one, as ``tune_knee.predict`` writes them.
+    """
+    if _about_path(root) is not None:
+        return 1, iter([read_masks(root)])
+    top = root / "masks" if (root / "masks").is_dir() else root
+    folders = sorted({path.parent for name in ABOUT_FILES for path in top.rglob(name)})
+    if not folders:
+        return 1, iter([read_masks(root)])  # which says what is lacking
+    return len(folders), (
+        read_masks(folder, case=folder.relative_to(top).as_posix()) for folder in folders
+    )
+
+
+def read_masks(folder: Path, *, case: str | None = None) -> MaskSequence:
     """Read a folder of mask PNGs, one grey 8-bit picture a frame, bit r is region r.
 
     Frames are in the order of their names, numbers in these by size. Beside them lies
     ``regions.json`` (or ``dataset.json``), an object with ``regions``, the names in bit
-    order, and where known ``spacing_mm`` and ``frame_time_ms``.
+    order, and where known ``spacing_mm`` and ``frame_time_ms``. A frame's name is the file's
+    without ``.bits.png`` or ``.png``; the case is the folder's, unless it is given.
 
     Raises:
         ValueError: if the JSON or the PNGs are missing, unreadable or differ in size.
@@ -103,8 +121,8 @@ def read_masks(folder: Path) -> MaskSequence:
                 f"{masks[0].shape} of {paths[0]}"
             )
     return MaskSequence(
-        case=folder.resolve().name,
-        frames=tuple(path.stem for path in paths),
+        case=folder.resolve().name if case is None else case,
+        frames=tuple(path.stem.removesuffix(".bits") for path in paths),
         masks=np.stack(masks),
         regions=about.regions,
         spacing_mm=about.spacing_mm,
@@ -113,20 +131,24 @@ def read_masks(folder: Path) -> MaskSequence:
 
 
 def _read_about(folder: Path) -> _About:
-    for name in ABOUT_FILES:
-        path = folder / name
-        if path.is_file():
-            try:
-                return TypeAdapter(_About).validate_json(path.read_bytes())
-            except ValidationError as error:
-                raise ValueError(
-                    f"{name} must be a JSON object with a list of regions, got {path}: "
-                    f"{error.errors()[0]['msg']}"
-                ) from error
-    raise ValueError(
-        f"a folder of masks must hold {' or '.join(ABOUT_FILES)} that names the regions, "
-        f"got masks={folder}"
-    )
+    path = _about_path(folder)
+    if path is None:
+        raise ValueError(
+            f"a folder of masks must hold {' or '.join(ABOUT_FILES)} that names the regions, "
+            f"got masks={folder}"
+        )
+    try:
+        return TypeAdapter(_About).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ValueError(
+            f"{path.name} must be a JSON object with a list of regions, got {path}: "
+            f"{error.errors()[0]['msg']}"
+        ) from error
+
+
+def _about_path(folder: Path) -> Path | None:
+    paths = (folder / name for name in ABOUT_FILES)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _read_mask(path: Path) -> NDArray[np.uint8]:

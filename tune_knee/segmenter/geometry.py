@@ -26,7 +26,15 @@ def to_square(grey: NDArray[Any], facts: ModelFacts) -> NDArray[np.uint8]:
     height, width = grey.shape
     crop = CentreCrop(height, width, facts.prepared_size_px)
     plane = resize(crop.crop(grey).astype(np.float32), facts.prepared_size_px)
-    prepared: NDArray[np.uint8] = np.rint(plane).astype(np.uint8)
+    return to_model_size(np.rint(plane).astype(np.uint8), facts)
+
+
+def to_model_size(prepared: NDArray[np.uint8], facts: ModelFacts) -> NDArray[np.uint8]:
+    """A frame of a prepared dataset, square, as a study brings it to its budget's size.
+
+    Returns:
+        Shape (S, S), S the model's image_size_px.
+    """
     if facts.image_size_px == facts.prepared_size_px:
         return prepared
     return np.asarray(resize(prepared, facts.image_size_px), dtype=np.uint8)

@@ -38,7 +38,7 @@ class Segmenter:
         self.facts = models[0].facts
         for other in models[1:]:
             _must_fit(self.models[0], other)
-        self._mirrored = mirrored
+        self.mirrored = mirrored
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._networks = [
             model.build().eval().to(self.device).to(memory_format=torch.channels_last)
@@ -91,7 +91,7 @@ class Segmenter:
 
     def _of_one(self, network: nn.Module, images: Tensor) -> Tensor:
         plain = self._probabilities(network, images)
-        if not self._mirrored:
+        if not self.mirrored:
             return plain
         return (plain + self._probabilities(network, images.flip(-1)).flip(-1)) / 2
 

@@ -1,0 +1,104 @@
+"""A mask as polygons that a hand can move: few corners, no holes, and still the mask."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import shapely
+from contourpy import FillType, contour_generator
+from numpy.typing import NDArray
+
+from tune_knee.data.rasterisation import polygon_coverage
+from tune_knee.data.resizing import at_least_half
+
+TOLERANCES_PX: Final = (2.0, 1.0, 0.5, 0.25)  # of corners left out, the first that will do
+IOU: Final = 0.995
+_DIGITS: Final = 2
+_SMALLEST_PX: Final = 1e-6  # of area; less is a trace of the cutting
+
+
+def polygons_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]] | None:
+    """Polygons without holes that together are a mask, few corners each.
+
+    The mask's outline runs along its pixels' edges, across their corners. Corners are left out
+    (Douglas and Peucker) by the largest of `TOLERANCES_PX` that keeps an IoU of `IOU` with it,
+    in area and drawn as `data prepare` draws it; where no such is, none are. A part with holes
+    is cut in two through each, along a column's edge: polygons of LabelMe have no holes, and a
+    label's polygons unite.
+
+    Args:
+        mask: (H, W), not empty.
+
+    Returns:
+        Arrays (n, 2) of x, y in [0, W] x [0, H]; pixel (i, j) is [j, j + 1) x [i, i + 1). None
+        where no polygons are the mask: holes of single pixels that lie close, for one.
+    """
+    exact = shapely.MultiPolygon(_outlines(mask))
+    for tolerance in TOLERANCES_PX:
+        parts = [part.simplify(tolerance, preserve_topology=True) for part in exact.geoms]
+        if _iou(shapely.union_all(parts), exact) < IOU:
+            continue
+        polygons = _polygons(parts)
+        if _drawn_iou(polygons, mask) >= IOU:
+            return polygons
+    polygons = _polygons(exact.geoms)
+    return polygons if _drawn_iou(polygons, mask) >= IOU else None
+
+
+def _polygons(parts: Iterable[shapely.Polygon]) -> list[NDArray[np.float64]]:
+    return [
+        np.round(np.asarray(piece.exterior.coords)[:-1], _DIGITS)
+        for part in parts
+        for piece in _without_holes(part)
+    ]
+
+
+def _outlines(mask: NDArray[np.bool_]) -> list[shapely.Polygon]:
+    inside = np.pad(mask, 1).astype(np.float64)
+    lines = contour_generator(z=inside, fill_type=FillType.OuterOffset)
+    polygons = []
+    for points, offsets in zip(*lines.filled(0.5, 2.0), strict=True):
+        rings = [
+            points[start:stop] - 0.5  # from the centres of padded pixels to edges
+            for start, stop in pairwise(offsets)
+        ]
+        polygons.append(shapely.Polygon(rings[0], rings[1:]))
+    return polygons
+
+
+def _iou(one: shapely.Geometry, other: shapely.Geometry) -> float:
+    common = one.intersection(other).area
+    return float(common / (one.area + other.area - common))
+
+
+def _drawn_iou(polygons: Sequence[NDArray[np.float64]], mask: NDArray[np.bool_]) -> float:
+    """IoU of a mask and its polygons drawn as `data prepare` draws them."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    origin = (columns[0], rows[0])
+    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    size = max(cut.shape)
+    drawn = np.zeros((size, size), dtype=bool)
+    for points in polygons:
+        drawn |= at_least_half(polygon_coverage(points - origin, size))
+    wanted = np.zeros_like(drawn)
+    wanted[: cut.shape[0], : cut.shape[1]] = cut
+    return float((drawn & wanted).sum() / (drawn | wanted).sum())
+
+
+def _without_holes(polygon: shapely.Polygon) -> Iterator[shapely.Polygon]:
+    if not polygon.interiors:
+        yield polygon
+        return
+    left, _, right, _ = polygon.interiors[0].bounds
+    cut = np.ceil((left + right) / 2 - 0.5)
+    if not left < cut < right:
+        cut = (left + right) / 2
+    low_x, low_y, high_x, high_y = polygon.bounds
+    for half in (
+        shapely.box(low_x, low_y, cut, high_y),
+        shapely.box(cut, low_y, high_x, high_y),
+    ):
+        for piece in shapely.get_parts(polygon.intersection(half)):
+            if piece.area > _SMALLEST_PX:
+                yield from _without_holes(piece)
