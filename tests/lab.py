@@ -182,6 +182,12 @@ class Lab:
         self.head.start("driver", sys.executable, "-m", "tune_knee.run", *arguments,
                         "--address", self.address, environment=self.environment)  # fmt: skip
 
+    def kill_driver(self) -> None:
+        """kill -9 of the driver alone; what waits beside it for its end says its word."""
+        driver = self.head.processes["driver"]
+        driver.kill()
+        driver.wait()
+
     def resume_command(self, out: Path) -> str:
         """What a study says when it stops."""
         return f"python -m tune_knee.run --resume --out {out} --address {self.address}"
