@@ -8,7 +8,7 @@ from hosts import can_make_hosts, wait_until
 from lab import WORKERS, Lab, postgres_programs
 from tiny_study import asked, states
 
-STEPS, INTERVAL, STATE_EVERY = 150, 5, 2
+STEPS, INTERVAL, STATE_EVERY = 90, 5, 2
 GRID = f"""\
 name: tiny
 description: for tests
@@ -42,7 +42,7 @@ def study_under(
     """A study that both workers train when the fault strikes; its folder and its storage."""
     out, storage = folder / folder.name, folder / "shared"
     lab.start_study(*asked(inputs, out, "--storage", storage, *more))
-    wait_until(lambda: under_way(lab, storage), 300, "two trials have saved a state")
+    wait_until(lambda: under_way(lab, storage), 900, "two trials have saved a state")
     fault()
     return out, storage
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from listening import tree
@@ -95,10 +95,17 @@ class Host:
                 os.kill(child, signal.SIGKILL)
         process.wait()
 
-    def send(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a process and all below it."""
-        for each in tree(self.processes[name].pid):
-            os.kill(each, number)
+    @contextlib.contextmanager
+    def silent(self, name: str) -> Iterator[None]:
+        """Inside, a process and all below it take connections and answer nothing."""
+        stopped = tree(self.processes[name].pid)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
 
     def cut(self) -> None:
         """Pull the cable."""

@@ -51,9 +51,8 @@ def test_a_trial_dies(
 def test_the_driver_dies(
     lab: Lab, fault_inputs: Path, undisturbed: Path, tmp_path: Path, matrix: FaultMatrix
 ) -> None:
-    kill = lambda: lab.head.processes["driver"].kill()  # noqa: E731
-    out, storage = study_under(kill, lab, fault_inputs, tmp_path)
-    wait_until(lambda: lab.resume_command(out) in lab.said(), 10, "the way to go on is told")
+    out, storage = study_under(lab.kill_driver, lab, fault_inputs, tmp_path)
+    wait_until(lambda: lab.resume_command(out) in lab.said(), 60, "the way to go on is told")
     lab.start_study("--resume", "--out", out)
     assert lab.ended() == 0, lab.said()
     must_equal(out, undisturbed)
@@ -70,12 +69,12 @@ def test_the_head_dies_with_the_driver(
     lab: Lab, fault_inputs: Path, undisturbed: Path, tmp_path: Path, matrix: FaultMatrix
 ) -> None:
     def kill_both() -> None:
-        lab.head.kill("driver")
+        lab.kill_driver()
         lab.kill_ray("head")
 
     out, storage = study_under(kill_both, lab, fault_inputs, tmp_path)
     for name in WORKERS:
-        wait_until(lambda name=name: not lab.ray_runs(name), 120, "the workers end")
+        wait_until(lambda name=name: not lab.ray_runs(name), 300, "the workers end")
     lab.repair()
     lab.start_study("--resume", "--out", out)
     assert lab.ended() == 0, lab.said()
@@ -93,8 +92,8 @@ def test_the_head_dies_alone(
     lab: Lab, fault_inputs: Path, undisturbed: Path, tmp_path: Path, matrix: FaultMatrix
 ) -> None:
     out, storage = study_under(lambda: lab.kill_ray("head"), lab, fault_inputs, tmp_path)
-    assert lab.ended(180) != 0, lab.said()
-    wait_until(lambda: lab.resume_command(out) in lab.said(), 10, "the way to go on is told")
+    assert lab.ended(300) != 0, lab.said()
+    wait_until(lambda: lab.resume_command(out) in lab.said(), 60, "the way to go on is told")
     lab.repair()
     lab.start_study("--resume", "--out", out)
     assert lab.ended() == 0, lab.said()
@@ -117,7 +116,7 @@ def test_a_worker_is_cut_off_for_long(
         lab.hosts["one"].restore()
 
     out, storage = study_under(cut, lab, fault_inputs, tmp_path)
-    wait_until(lambda: not lab.ray_runs("one"), 120, "the node that was given up ends its Ray")
+    wait_until(lambda: not lab.ray_runs("one"), 300, "the node that was given up ends its Ray")
     assert lab.ended() == 0, lab.said()
     must_equal(out, undisturbed)
     lost = repeated(lab.trained(storage))

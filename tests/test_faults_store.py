@@ -1,6 +1,5 @@
 """What a study survives of the host that holds its results: MLflow, PostgreSQL, an S3 store."""
 
-import signal
 import time
 from pathlib import Path
 
@@ -75,11 +74,10 @@ def test_the_artifact_store_is_silent_for_a_while(
     out = tmp_path / tmp_path.name
 
     def silent() -> None:
-        store.store.send("s3", signal.SIGSTOP)
-        wait_until(lambda: list(out.glob("trials/*/outcome.json")), 300, "a trial is trained")
-        time.sleep(30)
-        assert '"files"' in (out / "unsent.jsonl").read_text()
-        store.store.send("s3", signal.SIGCONT)
+        with store.store.silent("s3"):
+            wait_until(lambda: list(out.glob("trials/*/outcome.json")), 900, "a trial is trained")
+            time.sleep(30)
+            assert '"files"' in (out / "unsent.jsonl").read_text()
 
     server = ("--tracking-uri", store.tracking_uri)
     _, storage = study_under(silent, store, fault_inputs, tmp_path, *server)
@@ -102,8 +100,8 @@ def test_the_host_of_all_results_is_cut_off(
     where = ("--storage", store.bucket("cut_off"), "--tracking-uri", store.tracking_uri)
     before = store.trained()
     store.start_study(*asked(fault_inputs, out, *where))
-    wait_until(lambda: all(map(store.training_on, WORKERS)), 300, "both workers train")
-    wait_until(lambda: sum((store.trained() - before).values()) >= 8, 120, "states were saved")
+    wait_until(lambda: all(map(store.training_on, WORKERS)), 900, "both workers train")
+    wait_until(lambda: sum((store.trained() - before).values()) >= 8, 900, "states were saved")
     store.store.cut()
     time.sleep(60)
     assert (out / "unsent.jsonl").stat().st_size

@@ -51,7 +51,7 @@ class Running:
         """What it has printed, in one line."""
         return " ".join(self.log.read_text().split())
 
-    def ended(self, timeout_s: float = 300) -> int:
+    def ended(self, timeout_s: float = 900) -> int:
         """Its exit status."""
         return self.process.wait(timeout_s)
 
@@ -60,7 +60,7 @@ class Running:
         below = tree(self.process.pid)[1:]
         self.process.kill()
         self.process.wait()
-        wait_until(lambda: not any(map(command_line, below)), 60, "Ray ends with its driver")
+        wait_until(lambda: not any(map(command_line, below)), 240, "Ray ends with its driver")
 
 
 def begin(
@@ -76,7 +76,7 @@ def begin(
         assert process.poll() is None, study.said()
         return states(storage or out) >= 2
 
-    wait_until(saved, 300, "two trials have saved a state")
+    wait_until(saved, 900, "two trials have saved a state")
     return study
 
 
