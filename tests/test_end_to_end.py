@@ -8,12 +8,17 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import optuna
 import pytest
 from listening import command_line, tree
-from tiny_study import asked, begin, must_equal, query, run, scores, write_inputs
+from tiny_study import asked, begin, must_equal, query, registered, run, scores, write_inputs
 
+from tune_knee.data.dataset import open_dataset
 from tune_knee.manifest import Manifest
+from tune_knee.model_sources import find_models
+from tune_knee.segmenter.segmenter import Segmenter
 from tune_knee.trial_folder import FAILED, TRAINED, TrialFolder
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -77,6 +82,21 @@ def test_a_study_trains_tests_and_ranks_all_trials(undisturbed: Path) -> None:
     scored = [value for _, key, value in scores(undisturbed) if key == "test/score"]
     regions, ranked = 2, 2  # ce1 has no score
     assert sum(scored) == regions * ranked * (ranked + 1)
+
+
+def test_its_winner_is_registered_as_it_was_tested(inputs: Path, undisturbed: Path) -> None:
+    ((version, winner),) = registered(undisturbed)
+    totals = {trial: value for trial, key, value in scores(undisturbed) if key == "test/score"}
+    assert (version, totals[winner]) == (1, max(totals.values()))
+    uri = f"sqlite:///{undisturbed / 'mlflow.db'}"
+    (model,) = find_models("models:/study@best", tracking_uri=uri)
+    assert model.facts.trial_id == winner
+    knees = open_dataset(inputs / "knees")
+    masks = Segmenter([model]).masks(knees.images[knees.indices("test")])
+    tested = pd.read_parquet(TrialFolder.of(undisturbed, winner).masks_path)["png"]
+    for mask, png in zip(masks, tested, strict=True):
+        expected = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(mask, expected)
 
 
 def test_kill_of_the_driver_and_resume_equal_an_undisturbed_study(
@@ -152,8 +172,11 @@ def test_a_killed_search_goes_on_and_loses_and_doubles_nothing(
     assert (known, len(told)) == (2, points)  # ce1 is no point of the search
     last = [TrialFolder.of(out, trial_id).last_report()["best/overlap"] for trial_id in trials]
     assert sorted(told) == pytest.approx(sorted(last))
+    winner = registered(out)
+    assert len(winner) == 1
     assert run("--resume", "--out", out).returncode == 0
     assert query(out, "SELECT count(*) FROM runs") == [(1 + points,)]
+    assert registered(out) == winner
 
 
 def told_to_optuna(study: Path) -> tuple[int, list[float]]:
@@ -193,6 +216,9 @@ def test_what_a_search_recommends_is_trained_and_ranked_with_its_grid(
     regions, ranked = 2, 4  # two of the grid's, whose ce1 has no score
     assert all(2 * regions <= total <= 2 * regions * ranked for total in totals.values())
     assert scores(undisturbed) == of_the_grid
+    own_best = max(totals, key=lambda trial: totals[trial])
+    assert registered(out) == [(1, own_best)]
+    assert f"Best model: models:/refined/1 (trial {own_best})" in said
     assert run("--resume", "--out", out).returncode == 0
     assert query(out, "SELECT count(*) FROM runs") == [(1 + len(trials),)]
     uri = f"sqlite:///{out / 'mlflow.db'}"
@@ -214,6 +240,7 @@ def test_failures_are_recorded_and_retried_when_asked(inputs: Path, tmp_path: Pa
     assert outcome.status == FAILED
     assert "training loss must be finite" in outcome.reason
     assert "segformer_b2 ce1" in outcome.reason
+    assert registered(out) == []
     failed = "SELECT count(*) FROM runs WHERE status = 'FAILED'"
     assert query(out, failed) == [(2,)]  # the trial's and the study's
     before = (out / "trials" / trial_id / "outcome.json").stat().st_mtime_ns

@@ -1,5 +1,7 @@
 """Models into MLflow and out again, on a real store."""
 
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import cv2
@@ -13,14 +15,16 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.models import get_model_info
+from rich.console import Console
 from trained_study import trained_study
 
 from analysis.load import load_study
-from tune_knee import keys, model_registry
+from tune_knee import keys, model_registry, run
 from tune_knee.model_registry import digest_of
 from tune_knee.model_sources import TrainedStudy, find_models
 from tune_knee.register import main
 from tune_knee.registration import register_trial
+from tune_knee.run import register_best
 from tune_knee.segmenter.geometry import to_original, to_square
 from tune_knee.segmenter.saved_model import SavedModel
 from tune_knee.segmenter.segmenter import Segmenter
@@ -305,3 +309,52 @@ class TestCommand:
     ) -> None:  # fmt: skip
         assert main([each.format(folder) for each in arguments]) == 2
         assert message in capsys.readouterr().err
+
+
+class TestEndOfAStudy:
+    @pytest.fixture
+    def said(self) -> StringIO:
+        return StringIO()
+
+    def test_names_the_best(self, study: TrainedStudy, registered: str, said: StringIO) -> None:
+        register_best(study, Console(file=said))
+        assert said.getvalue() == f"Best model: {registered} (trial {study.best()[0]})\n"
+
+    def test_a_server_that_is_away(self, study: TrainedStudy, said: StringIO) -> None:
+        away = replace(study.manifest, tracking_uri="http://127.0.0.1:9")
+        register_best(replace(study, manifest=away), Console(file=said))
+        text = said.getvalue()
+        assert "was not registered: tracking_uri must be a reachable MLflow store" in text
+        assert f"later with:\n  python -m tune_knee.register {study.folder}\n" in text
+
+    def test_a_full_disk(
+        self, study: TrainedStudy, said: StringIO, monkeypatch: pytest.MonkeyPatch,
+        client: MlflowClient,
+    ) -> None:  # fmt: skip
+        def full(self: Path, content: bytes) -> int:
+            raise OSError(28, "No space left on device", str(self))
+
+        monkeypatch.setattr(Path, "write_bytes", full)
+        manifest = replace(study.manifest, study="full")
+        (best,) = study.best()
+        other = next(each for each in study.scored if each != best)
+        alone = replace(study, manifest=manifest, own=frozenset([other]))
+        register_best(alone, Console(file=said))
+        assert "a model's package must be written, got [Errno 28]" in said.getvalue()
+        assert versions(client, "full") == []
+
+    def test_ctrl_c(
+        self, study: TrainedStudy, said: StringIO, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(run, "register_trial", interrupted)
+        register_best(study, Console(file=said))
+        assert "The best model was not registered: interrupted. Register it" in said.getvalue()
+
+    def test_without_a_score(self, study: TrainedStudy, said: StringIO) -> None:
+        ce1 = frozenset(list(study.manifest.trials_by_id())[:1])
+        register_best(replace(study, own=ce1), Console(file=said))
+        expected = f"  python -m tune_knee.register {study.folder} --trial ID\n"
+        assert said.getvalue().endswith(expected)

@@ -29,6 +29,7 @@ from tiny_knees import tiny_knees
 from tune_knee import delivery, keys
 from tune_knee.config import PREVIEW_BUDGET, TrialConfig
 from tune_knee.data.dataset import write_dataset
+from tune_knee.model_sources import find_models
 from tune_knee.tracking import StudyTracker, headline_series
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -399,3 +400,7 @@ def test_a_study_ends_without_its_server_and_the_resume_tells_it_all(server, tmp
     assert len(query(f"{OF_TRIALS} AND m.key = 'test/score'")) == 1
     assert query("SELECT count(*), count(DISTINCT name) FROM runs") == [(2, 2)]
     assert {status for (status,) in query("SELECT status FROM runs")} == {"FINISHED"}
+    assert "Best model: models:/study/1 " in ended.stdout
+    assert query("SELECT name, version FROM model_versions") == [("study", 1)]
+    (model,) = find_models("models:/study@best", tracking_uri=address_of(service))
+    assert model.facts.trial_id == outcome.parent.name

@@ -114,8 +114,18 @@ def scores(study: Path, database: str | None = None) -> list[tuple]:
     )
 
 
+def registered(study: Path, database: str | None = None) -> list[tuple]:
+    """Version and trial of each model that is registered under the study's name."""
+    return query(
+        study,
+        f"SELECT version, value FROM model_version_tags WHERE key = '{keys.TAG_TRIAL}' "
+        f"AND name = '{study.name}' ORDER BY 1",
+        database,
+    )
+
+
 def must_equal(study: Path, other: Path, database: str | None = None) -> None:
-    """Reports, tests and scores equal another study's to the last bit, each in MLflow once.
+    """Reports, tests, scores and winner equal another study's to the last bit, each in MLflow once.
 
     Args:
         study: folder of what happened; its name is the study's.
@@ -139,6 +149,7 @@ def must_equal(study: Path, other: Path, database: str | None = None) -> None:
             pd.read_parquet(mine.frames_path), pd.read_parquet(theirs.frames_path), check_exact=True
         )
     assert scores(study, database) == scores(other)
+    assert registered(study, database) == registered(other)
     must_be_in_mlflow_once(study, len(trials) * validations, database)
 
 
