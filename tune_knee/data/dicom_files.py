@@ -52,7 +52,8 @@ class DicomImage:
 
     Attributes:
         path: the file; `place` names it relative to the source folder.
-        patient, series, instance: PatientID, SeriesInstanceUID, SOPInstanceUID.
+        patient, study, series, instance: PatientID, StudyInstanceUID, SeriesInstanceUID,
+            SOPInstanceUID; the first two may be empty.
         number: InstanceNumber.
         frames: how many, from NumberOfFrames.
         bits_stored: of a pixel.
@@ -64,6 +65,7 @@ class DicomImage:
     path: Path
     place: str
     patient: str = field(repr=False)
+    study: str = field(repr=False)
     series: str = field(repr=False)
     instance: str = field(repr=False)
     number: int | None
@@ -183,6 +185,7 @@ def _image(dataset: Dataset, path: Path, place: str) -> DicomImage:
         path=path,
         place=place,
         patient=text(dataset.get("PatientID")),
+        study=text(dataset.get("StudyInstanceUID")),
         series=text(dataset.SeriesInstanceUID),
         instance=text(dataset.SOPInstanceUID),
         number=None if instance_number is None else math.floor(instance_number),

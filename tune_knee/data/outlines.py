@@ -21,23 +21,25 @@ COLOURS: Final = (
 )
 
 
-def draw_outlines(
-    canvas: NDArray[np.uint8], mask: NDArray[np.uint8], regions: int, thickness: int = 1
-) -> None:
-    """Draw the borders of a bit mask's regions into an RGB picture, in place.
+def outlined(
+    grey: NDArray[Any], mask: NDArray[np.uint8], regions: int, thickness: int = 1
+) -> NDArray[np.uint8]:
+    """A frame in RGB with the borders of a bit mask's regions. (h, w, 3).
 
     Args:
-        canvas: uint8 (h, w, 3).
+        grey: uint8 (h, w).
         mask: uint8 (H, W); bit r is region r. Where its size is another, a pixel of the
-            canvas belongs to a region that covers half of it or more.
+            frame belongs to a region that covers half of it or more.
         regions: how many.
-        thickness: of the lines, in pixels of the canvas.
+        thickness: of the lines, in pixels of the frame.
     """
-    height, width = canvas.shape[:2]
+    height, width = grey.shape
+    canvas = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     for r in range(regions):
         inside = _at((mask >> r & 1).astype(np.uint8), height, width)
         contours, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(canvas, contours, -1, COLOURS[r], thickness=thickness)
+    return np.asarray(canvas, dtype=np.uint8)
 
 
 def _at(inside: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -47,4 +49,4 @@ def _at(inside: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]
     share: NDArray[Any] = cv2.resize(
         inside.astype(np.float32), (width, height), interpolation=interpolation
     )
-    return at_least_half(share).astype(np.uint8)
+    return np.asarray(at_least_half(share), dtype=np.uint8)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tune_knee.data.augmentation import augment_batch
 from tune_knee.data.dataset import SPLITS, KneeDataset
-from tune_knee.data.outlines import COLOURS, draw_outlines
+from tune_knee.data.outlines import COLOURS, outlined
 from tune_knee.data.resizing import resize
 from tune_knee.training_config import AugmentationConfig
 
@@ -74,7 +73,8 @@ def draw_sheet(tiles: Sequence[Tile], regions: Sequence[str]) -> Image.Image:
         _write(draw, left + 30, top, region)
     for n, tile in enumerate(tiles):
         left, top = n % columns * TILE_PX, legend_px + n // columns * row_px
-        sheet.paste(Image.fromarray(_outlined(tile, len(regions))), (left, top))
+        picture = outlined(resize(tile.image, TILE_PX), tile.mask, len(regions))
+        sheet.paste(Image.fromarray(picture), (left, top))
         _write(draw, left + 4, top + TILE_PX, tile.caption)
     return sheet
 
@@ -99,12 +99,6 @@ def _tile(dataset: KneeDataset, n: int) -> Tile:
     frame = dataset.frames.iloc[n]
     caption = f"{frame['case']} {frame['frame']} ({frame['split']})"
     return Tile(dataset.images[n], dataset.masks[n], caption)
-
-
-def _outlined(tile: Tile, regions: int) -> NDArray[np.uint8]:
-    canvas = cv2.cvtColor(resize(tile.image, TILE_PX), cv2.COLOR_GRAY2RGB)
-    draw_outlines(canvas, tile.mask, regions)
-    return np.asarray(canvas)
 
 
 def _stretched(image: NDArray[np.float32]) -> NDArray[np.uint8]:

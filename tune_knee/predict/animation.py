@@ -73,7 +73,7 @@ def durations_ms(frames: int, times_s: tuple[float, ...] | None) -> list[int]:
 def _indexed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Places in the palette of an RGB picture that is grey but for the regions' colours."""
     grey = picture.min(axis=2).astype(np.float32)
-    indices = np.rint(grey * ((_GREYS - 1) / 255)).astype(np.uint8)
+    indices: NDArray[np.uint8] = np.rint(grey * ((_GREYS - 1) / 255)).astype(np.uint8)
     for r, colour in enumerate(COLOURS):
         indices[(picture == colour).all(axis=2)] = _GREYS + r
     return indices

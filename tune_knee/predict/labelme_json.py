@@ -42,7 +42,7 @@ def _shapes(region: str, inside: NDArray[np.bool_]) -> Iterator[Mapping[str, obj
     if polygons is None:
         rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
         box = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        corners = [[int(columns[0]), int(rows[0])], [int(columns[-1]), int(rows[-1])]]
+        corners = [[float(columns[0]), float(rows[0])], [float(columns[-1]), float(rows[-1])]]
         data = base64.b64encode(png(255 * box.astype(np.uint8))).decode()
         yield _shape(region, "mask", corners, data)
         return

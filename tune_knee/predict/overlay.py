@@ -2,12 +2,11 @@
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from tune_knee.data.outlines import COLOURS, draw_outlines
+from tune_knee.data.outlines import COLOURS, outlined
 
 _PX_PER_LINE_WIDTH: Final = 400  # of the longer side
 _SMALLEST_FONT_PX: Final = 12
@@ -28,9 +27,8 @@ def draw_overlay(
     Returns:
         uint8 (H + h, W or more, 3).
     """
-    canvas = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     thickness = max(1, round(max(grey.shape) / _PX_PER_LINE_WIDTH))
-    draw_outlines(canvas, mask, len(regions), thickness)
+    canvas = outlined(grey, mask, len(regions), thickness)
     legend = _legend(grey.shape[1], regions, thickness)
     wide = np.pad(canvas, ((0, 0), (0, legend.shape[1] - canvas.shape[1]), (0, 0)))
     return np.concatenate([wide, legend])

@@ -13,7 +13,7 @@ from tune_knee.predict.dicom_seg import LONGEST_NAME
 from tune_knee.predict.formats import DEFAULT_FORMATS, Format
 from tune_knee.predict.manifest import Manifest
 from tune_knee.predict.reading import ReadRecording, read_recordings
-from tune_knee.predict.recordings import Recording, recordings_of
+from tune_knee.predict.recordings import Recording, moment_of, recordings_of
 from tune_knee.predict.writing import RecordingWriter
 from tune_knee.segmenter.segmenter import Segmenter
 
@@ -99,6 +99,12 @@ def _must_be_dicom(
         got = f"{sum(map(len, others))} frames of image files"
         mend = "leave dicom-seg out, or the images"
         problems.add(others[0].frames[0].place, must, got=got, mend=mend)
+    for recording in recordings:
+        for frame in recording.frames if recording.is_dicom else ():
+            image = moment_of(frame).image
+            if not image.study and moment_of(frame).index == 0:
+                must, mend = "dicom-seg wants a StudyInstanceUID", "leave dicom-seg out"
+                problems.add(image.place, must, got="none", mend=mend)
     for region in regions:
         if len(region) > LONGEST_NAME:
             must = f"a region's name must have at most {LONGEST_NAME} letters for dicom-seg"

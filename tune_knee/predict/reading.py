@@ -41,9 +41,8 @@ class ReadRecording:
         image = frame.image.read(problems)
         problems.raise_if_any(frame.place, "it is predicted")
         assert image is not None
-        if self.window is not None:
-            return np.rint(self.window.apply(image.pixels)).astype(np.uint8)
-        return np.rint(image.pixels).astype(np.uint8)
+        pixels = image.pixels if self.window is None else self.window.apply(image.pixels)
+        return np.asarray(np.rint(pixels), dtype=np.uint8)
 
 
 def read_recordings(

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
+from tune_knee.data.dicom_sequence import Moment
 from tune_knee.data.dicom_source import DicomFrame
 from tune_knee.data.frames import LabelledFrame
 from tune_knee.data.problems import Problems
@@ -46,6 +47,12 @@ class Recording:
         known = {frame.facts.spacing_mm for frame in self.frames}
         spacing = known.pop()
         return spacing if not known and math.isfinite(spacing) else None
+
+
+def moment_of(frame: LabelledFrame) -> Moment:
+    """Which frame of which object a DICOM frame is."""
+    assert isinstance(frame.image, DicomFrame), "only DICOM frames are asked"
+    return frame.image.sequence.moments[frame.image.position]
 
 
 def recordings_of(frames: list[LabelledFrame], problems: Problems) -> list[Recording]:

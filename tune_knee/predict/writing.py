@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tune_knee.data.dicom_sequence import Moment
-from tune_knee.data.dicom_source import DicomFrame
 from tune_knee.predict.animation import Animation
 from tune_knee.predict.dicom_seg import SegmentationWriter
 from tune_knee.predict.formats import Format
@@ -17,6 +15,7 @@ from tune_knee.predict.masks import read_mask, regions_json
 from tune_knee.predict.overlay import draw_overlay
 from tune_knee.predict.png import png
 from tune_knee.predict.reading import ReadRecording
+from tune_knee.predict.recordings import moment_of
 from tune_knee.predict.whole_files import write_whole
 from tune_knee.segmenter.geometry import to_original
 from tune_knee.segmenter.segmenter import Segmenter
@@ -106,7 +105,7 @@ class RecordingWriter:
             animation.add(grey, mask)
 
     def _segmentations(self) -> None:
-        moments = [_moment(frame.image) for frame in self._read.recording.frames]
+        moments = [moment_of(frame) for frame in self._read.recording.frames]
         writer = SegmentationWriter(self._regions, self._model)
         if moments[0].image.frames > 1:
             path = self._paths.segmentation(None)
@@ -118,8 +117,3 @@ class RecordingWriter:
             path = self._paths.segmentation(n)
             if not path.exists():
                 write_whole(path, writer.of_frame(moment, read_mask(self._paths.mask(n)), n + 1))
-
-
-def _moment(image: object) -> Moment:
-    assert isinstance(image, DicomFrame), "only DICOM frames get here"
-    return image.sequence.moments[image.position]
