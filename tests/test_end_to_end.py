@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import optuna
+import pandas as pd
 import pytest
 from listening import command_line, tree
 from tiny_study import asked, begin, must_equal, query, registered, run, scores, write_inputs

@@ -30,6 +30,7 @@ from tune_knee.data.dicom_facts import (
     voi_lut_digest,
     windows,
 )
+from tune_knee.data.image_size import LARGEST_PX
 from tune_knee.data.problems import Problems
 
 DICOM_SUFFIXES: Final = (".dcm", ".dicom", ".ima")
@@ -37,7 +38,6 @@ SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP: Final = "1.2.840.10008.5.1.4.1.1.66.7"
 _MAGIC: Final = b"DICM"
 _MAGIC_AT: Final = 128
-_LARGEST_PX: Final = 2**27  # of a frame; detectors have up to 2**24 or so
 _LEAST_FRAME_BYTES: Final = 8  # an item's tag and length, with nothing in it
 _BITS: Final = range(8, 17)
 _AGAIN: Final = "export it again or take it out of the folder"
@@ -156,9 +156,9 @@ def _faults(dataset: Dataset, path: Path) -> Iterable[tuple[str, object]]:
     if not fits or bits not in _BITS or allocated not in (8, 16):
         yield "BitsStored must be 8 to 16 in BitsAllocated of 8 or 16", f"{bits} in {allocated}"
     rows, columns = (number(dataset.get(name)) for name in ("Rows", "Columns"))
-    if not rows or not columns or rows * columns > _LARGEST_PX:
+    if not rows or not columns or rows * columns > LARGEST_PX:
         yield (
-            f"Rows and Columns must be positive, {_LARGEST_PX} pixels at most",
+            f"Rows and Columns must be positive, {LARGEST_PX} pixels at most",
             f"{rows} x {columns}",
         )
     frames = number(dataset.get("NumberOfFrames") or 1)

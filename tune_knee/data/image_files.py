@@ -1,7 +1,7 @@
 """PNG, JPEG and TIFF images, and those inside LabelMe files, as grey."""
 
-import binascii
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tune_knee.data.frames import SourceImage
+from tune_knee.data.image_size import LARGEST_PX, image_size
 from tune_knee.data.labelme import embedded_image
 from tune_knee.data.problems import Problems
 
@@ -45,7 +46,7 @@ class EmbeddedImage:
         """The image, or None where it cannot be read; `problems` then says why."""
         try:
             content = embedded_image(self.label_path)
-        except (OSError, binascii.Error) as error:
+        except (OSError, ValueError) as error:
             problems.add(self.place, _READABLE, got=error, mend="restore the file")
             return None
         return decoded(content, self.place, problems)
@@ -56,7 +57,12 @@ _READABLE: Final = "the image must be readable"
 
 def decoded(content: bytes, where: str, problems: Problems) -> SourceImage | None:
     """The image in a file's bytes, or None where it cannot be read; `problems` then says why."""
-    pixels = _pixels(content)
+    size = image_size(content)
+    if size is not None and math.prod(size) > LARGEST_PX:
+        must, got = f"an image must have {LARGEST_PX} pixels at most", f"{size[0]} x {size[1]}"
+        problems.add(where, must, got=got, mend="export it again")
+        return None
+    pixels = _pixels(content) if size is not None else None
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         got = "none" if pixels is None else pixels.dtype
         must = "the image must be a whole PNG, JPEG or TIFF of 8 or 16 bit"
@@ -66,8 +72,6 @@ def decoded(content: bytes, where: str, problems: Problems) -> SourceImage | Non
 
 
 def _pixels(content: bytes) -> NDArray[Any] | None:
-    if not content:
-        return None
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
     try:
         return cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)

@@ -1,5 +1,6 @@
 """Labels of one frame in LabelMe, mask and NIfTI files."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,8 +14,9 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 from PIL import Image
 
-from tune_knee.data.dicom_attributes import PARSER_ERRORS, quiet_parser
+from tune_knee.data.dicom_attributes import quiet_parser
 from tune_knee.data.frames import SourceImage
+from tune_knee.data.image_size import HEADER_ERRORS, image_size
 from tune_knee.data.labelme import Annotation, Bitmap, Outline, Shape
 from tune_knee.data.outline_checks import crosses_itself
 from tune_knee.data.problems import Problems
@@ -25,7 +27,7 @@ STACK_SUFFIXES: Final = (".nii", ".nii.gz")
 MASK_SUFFIXES: Final = (".png", *STACK_SUFFIXES)
 _ROUNDING_PX: Final = 1e-3  # by which a shape may leave its frame
 _GREY_MODES: Final = ("1", "L", "P", "I", "I;16")
-_MASK_ERRORS: Final = (*PARSER_ERRORS, ImageFileError, HeaderDataError, SyntaxError)
+_MASK_ERRORS: Final = (*HEADER_ERRORS, ImageFileError, HeaderDataError)
 _STACKS_KEPT: Final = 8  # a sequence has one a region at most
 
 
@@ -104,18 +106,25 @@ class MaskLabels:
 
     def read(self, image: SourceImage, problems: Problems) -> tuple[Shape, ...]:
         """Its regions; what does not fit the image goes to `problems`."""
-        stack = self.path.name.lower().endswith(STACK_SUFFIXES)
-        wanted = (image.width, image.height, self.frames)
+        stacked = self.path.name.lower().endswith(STACK_SUFFIXES)
+        height, width = image.height, image.width
         try:
-            plane = _stack_plane(self.path, wanted, self.frame) if stack else _mask(self.path)
-        except ValueError as error:
+            if stacked:
+                changed_ns = self.path.stat().st_mtime_ns
+                stack = _stack(self.path, (width, height, self.frames), changed_ns)
+                plane = stack[:, :, self.frame].T.astype(np.int64)
+            else:
+                content = self.path.read_bytes()
+                if (size := image_size(content)) not in (None, (height, width)):
+                    must = f"a mask must have its image's height x width {height} x {width}"
+                    mend = "mask the image as it is stored"
+                    problems.add(self.place, must, got=f"{size[0]} x {size[1]}", mend=mend)
+                    return ()
+                plane = _mask(content)
+        except (OSError, ValueError) as error:
+            got = error if isinstance(error, ValueError) else "no access"
             must = "a mask must be a whole, indexed or grey PNG or a NIfTI of whole numbers"
-            problems.add(self.place, must, got=error, mend="save it again")
-            return ()
-        if plane.shape != (image.height, image.width):
-            must = f"a mask must have its image's height x width {image.height} x {image.width}"
-            got = f"{plane.shape[0]} x {plane.shape[1]}"
-            problems.add(self.place, must, got=got, mend="mask the image as it is stored")
+            problems.add(self.place, must, got=got, mend="save it again")
             return ()
         return self._shapes(plane, problems)
 
@@ -143,10 +152,10 @@ def _bitmaps(masks: Sequence[tuple[str, NDArray[np.bool_]]]) -> tuple[Shape, ...
     return tuple(Bitmap(region, 0, 0, inside) for region, inside in masks if inside.any())
 
 
-def _mask(path: Path) -> NDArray[np.integer]:
+def _mask(content: bytes) -> NDArray[np.integer]:
     """A PNG's values or palette indices. (H, W)."""
     try:
-        with quiet_parser(), Image.open(path) as picture:
+        with quiet_parser(), Image.open(io.BytesIO(content)) as picture:
             if picture.mode not in _GREY_MODES:
                 raise ValueError(f"colours ({picture.mode})")
             return np.asarray(picture, dtype=np.int64)
@@ -156,18 +165,8 @@ def _mask(path: Path) -> NDArray[np.integer]:
         raise ValueError("an image that cannot be read") from None
 
 
-def _stack_plane(path: Path, wanted: tuple[int, int, int], frame: int) -> NDArray[np.integer]:
-    stack = _stack(path, path.stat().st_mtime_ns)
-    if stack.shape != wanted:
-        raise ValueError(
-            f"columns x rows x frames {' x '.join(map(str, stack.shape))} instead of "
-            f"{' x '.join(map(str, wanted))}"
-        )
-    return np.asarray(stack[:, :, frame].T, dtype=np.int64)
-
-
 @lru_cache(maxsize=_STACKS_KEPT)
-def _stack(path: Path, changed_ns: int) -> NDArray[Any]:
+def _stack(path: Path, wanted: tuple[int, int, int], changed_ns: int) -> NDArray[Any]:
     """A NIfTI's values by column, row and frame, as they are stored.
 
     Its axes must run as the picture's: with no geometry (the identity), or as ITK stores a
@@ -177,20 +176,35 @@ def _stack(path: Path, changed_ns: int) -> NDArray[Any]:
     try:
         with quiet_parser():
             picture: Any = nib.load(path)
-            values: NDArray[Any] = np.asarray(picture.dataobj)
+            extents = list(picture.shape) + [1] * (3 - len(picture.shape))
+            kind = picture.get_data_dtype().kind
             axes = np.asarray(picture.affine, dtype=np.float64)[:2, :2]
     except _MASK_ERRORS:
         raise ValueError("a NIfTI that cannot be read") from None
-    extents = list(values.shape) + [1] * (3 - values.ndim)
     while len(extents) > 3 and extents[-1] == 1:
         extents.pop()
-    values = values.reshape(extents)
+    if extents != list(wanted):  # known before the values are read, which a .gz may have many of
+        raise ValueError(
+            f"columns x rows x frames {' x '.join(map(str, extents))} instead of "
+            f"{' x '.join(map(str, wanted))}"
+        )
     across = np.abs(axes[[0, 1], [1, 0]]).max(initial=0)
     if not axes[0, 0] * axes[1, 1] > 0 or across > 1e-3 * np.abs(axes).max():
         raise ValueError(
             "axes that are flipped or turned against the picture; export the stack with ITK "
             "(3D Slicer, ITK-SNAP), or with the identity as its affine"
         )
+    if kind not in "iubf":
+        raise ValueError("colours or complex numbers")
+    return _whole_numbers(picture, wanted)
+
+
+def _whole_numbers(picture: Any, shape: tuple[int, int, int]) -> NDArray[np.int32]:
+    try:
+        with quiet_parser():
+            values: NDArray[Any] = np.asarray(picture.dataobj).reshape(shape)
+    except _MASK_ERRORS:
+        raise ValueError("a NIfTI that cannot be read") from None
     if values.dtype.kind not in "iub":
         if not np.isfinite(values).all() or (values != np.rint(values)).any():
             raise ValueError("values that are no whole numbers")
@@ -198,4 +212,4 @@ def _stack(path: Path, changed_ns: int) -> NDArray[Any]:
     largest = float(np.abs(values, dtype=np.float64).max(initial=0))
     if largest > np.iinfo(np.uint16).max:
         raise ValueError(f"a value of {largest:g}")
-    return values.astype(np.int32)
+    return np.asarray(values, dtype=np.int32)

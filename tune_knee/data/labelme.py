@@ -5,8 +5,6 @@ Coordinates are continuous, x to the right and y down: the upper left pixel cove
 """
 
 import base64
-import binascii
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+from tune_knee.data.image_size import LARGEST_PX, image_size
 from tune_knee.data.problems import Problems
 
 CIRCLE_VERTICES: Final = 256  # the inscribed polygon misses 0.01 % of the disc's area
+MOST_CROSSINGS: Final = 500  # no bone's outline; what follows takes memory as their number
 SHAPE_TYPES: Final = ("polygon", "oriented_rectangle", "rectangle", "circle", "mask")
 
 _REDRAW: Final = "draw it again or delete it in LabelMe"
@@ -73,7 +73,8 @@ class Annotation:
     shapes: tuple[Shape, ...]
 
 
-_Coordinate = Annotated[float, Field(allow_inf_nan=False)]
+# Beyond every frame; squares and sums of such numbers stay finite.
+_Coordinate = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST_PX, le=LARGEST_PX)]
 
 
 class _Shape(BaseModel):
@@ -132,7 +133,8 @@ def embedded_image(path: Path) -> bytes:
     Raises:
         ValueError: if the data is not base64.
     """
-    return base64.b64decode(json.loads(path.read_bytes())["imageData"], validate=True)
+    content = _File.model_validate_json(path.read_bytes())
+    return base64.b64decode(content.image_data or "", validate=True)
 
 
 def _read_shape(shape: _Shape, where: str, problems: Problems) -> Shape | None:
@@ -159,6 +161,11 @@ def _read_shape(shape: _Shape, where: str, problems: Problems) -> Shape | None:
     if len(points) < 3 or np.linalg.matrix_rank(points - points[0]) < 2:  # all on one line
         problems.add(where, f"a {kind} must enclose an area", got="none", mend=_REDRAW)
         return None
+    rows = np.abs(np.diff(points[:, 1], append=points[:1, 1])).sum() / np.ptp(points[:, 1])
+    if rows > MOST_CROSSINGS:
+        must = f"a {kind} must cross a line {MOST_CROSSINGS} times at most"
+        problems.add(where, must, got=f"{rows:.0f} in the mean", mend=_REDRAW)
+        return None
     return Outline(shape.label, points)
 
 
@@ -168,20 +175,23 @@ def _read_bitmap(
     left, top = np.floor(points.min(axis=0)).astype(int)
     right, bottom = np.floor(points.max(axis=0)).astype(int) + 1  # the last pixel is inside
     try:
-        encoded = np.frombuffer(base64.b64decode(data or "", validate=True), dtype=np.uint8)
-    except binascii.Error:
-        encoded = np.zeros(0, dtype=np.uint8)
-    pixels = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE) if len(encoded) else None
-    if pixels is None:
-        problems.add(where, "a mask must hold a base64 PNG", got="none readable", mend=_REDRAW)
-        return None
-    if pixels.shape != (bottom - top, right - left):
+        encoded = base64.b64decode(data or "", validate=True)
+    except ValueError:
+        encoded = b""
+    size = image_size(encoded)
+    if size is not None and size != (bottom - top, right - left):
         problems.add(
             where,
             f"a mask must fill its bounding box of height x width {bottom - top} x {right - left}",
-            got=f"{pixels.shape[0]} x {pixels.shape[1]}",
+            got=f"{size[0]} x {size[1]}",
             mend=_REDRAW,
         )
+        return None
+    pixels = None
+    if size is not None and math.prod(size) <= LARGEST_PX:
+        pixels = cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_GRAYSCALE)
+    if pixels is None or pixels.shape != size:
+        problems.add(where, "a mask must hold a base64 PNG", got="none readable", mend=_REDRAW)
         return None
     if not pixels.any():
         problems.add(where, "a mask must enclose an area", got="none", mend=_REDRAW)
