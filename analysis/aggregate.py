@@ -8,6 +8,7 @@ import pandas as pd
 from tune_knee import keys
 
 MEANS: Final = (*keys.METRICS, keys.OVERLAP, keys.DISTANCE_PX, keys.MISSED_FRAMES)
+MM_MEANS: Final = (*keys.MM_METRICS, keys.DISTANCE_MM)
 
 
 def aggregate_frames(frames: pd.DataFrame, by: Sequence[str] = (keys.TRIAL,)) -> pd.DataFrame:
@@ -20,6 +21,8 @@ def aggregate_frames(frames: pd.DataFrame, by: Sequence[str] = (keys.TRIAL,)) ->
     A frame whose distance is undefined (one of the two masks is empty) counts in the
     overlap, as 0, and not in the distance: ``missed_frames`` says how many those are, and
     the distance is NaN where they are all.
+
+    Where the frames have `keys.MM_METRICS`, their means and ``distance_mm`` come too.
 
     Args:
         frames: a row per trial, case, frame and region with `keys.METRICS`.
@@ -45,7 +48,10 @@ def aggregate_frames(frames: pd.DataFrame, by: Sequence[str] = (keys.TRIAL,)) ->
         )
 
     grouped = frames.groupby(groups, sort=False, observed=True)
-    means = add_mean_metrics(grouped[list(keys.METRICS)].mean())
+    in_mm = [name for name in keys.MM_METRICS if name in frames.columns]
+    means = add_mean_metrics(grouped[[*keys.METRICS, *in_mm]].mean())
+    if in_mm:
+        means[keys.DISTANCE_MM] = means[in_mm].mean(axis=1, skipna=False)
     defined = grouped[list(keys.DISTANCE_METRICS)].count().min(axis=1)
     means[keys.MISSED_FRAMES] = grouped.size() - defined
     return means.reset_index()

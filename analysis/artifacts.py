@@ -29,6 +29,8 @@ _REPORT: Final = "report"
 def load_frames(study: Study) -> pd.DataFrame:
     """Per-frame metrics of all tested trials: trial, case, frame, region, six metrics.
 
+    With `keys.MM_METRICS` where the study has a spacing_source, and without them elsewhere.
+
     Raises:
         ValueError: if the file of a tested trial is gone.
     """
@@ -41,7 +43,9 @@ def load_frames(study: Study) -> pd.DataFrame:
             f"every tested trial must have its {keys.TEST_FRAMES} in MLflow, got {len(gone)} "
             f"without, e.g. trial={gone.iloc[0]}; bring the artifacts back to where they were"
         )
-    return frames
+    if study.spacing_source:
+        return frames
+    return frames.drop(columns=[*keys.MM_METRICS, keys.SPACING_SOURCE], errors="ignore")
 
 
 def load_histories(study: Study) -> pd.DataFrame:

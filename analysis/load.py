@@ -16,7 +16,7 @@ from mlflow.utils import get_results_from_paginated_fn
 from pydantic import TypeAdapter
 from sqlalchemy.exc import SQLAlchemyError
 
-from analysis.aggregate import MEANS
+from analysis.aggregate import MEANS, MM_MEANS
 from tune_knee import keys
 from tune_knee.config import Budget
 from tune_knee.tracking_uri import require_no_secret
@@ -73,7 +73,10 @@ class Study:
             that it took, the step at which each criterion opened (``opened/<criterion>``),
             step, wall_time_s, best/step, best/iou, ... (NaN where there is none).
         tests: a row per tested trial and region: trial, region, network, loss, the six
-            metrics' means, overlap, distance_px, missed_frames.
+            metrics' means, overlap, distance_px, missed_frames; with a spacing_source also
+            `MM_MEANS`.
+        spacing_source: where the pixel spacing of all tests was measured; empty where one has
+            no millimetres, or they differ: these are never mixed.
     """
 
     tracking_uri: str
@@ -93,6 +96,7 @@ class Study:
     refines: Mapping[str, Any] | None = None
     trials: pd.DataFrame
     tests: pd.DataFrame
+    spacing_source: str = ""
 
 
 def load_study(tracking_uri: str, study: str) -> Study:
@@ -112,6 +116,8 @@ def load_study(tracking_uri: str, study: str) -> Study:
     _must_name_files(regions)
     runs = _trials_of(client, parent, study)
     tested = [run for run in runs if run.data.tags[keys.TAG_STATUS] == keys.STATUS_TESTED]
+    spacing_source = _one_source(tested)
+    means = MEANS + MM_MEANS if spacing_source else MEANS
     return Study(
         tracking_uri=tracking_uri,
         name=tags[keys.TAG_STUDY],
@@ -129,10 +135,17 @@ def load_study(tracking_uri: str, study: str) -> Study:
         warm_start=_pair(json.loads(parent.data.params.get(keys.WARM_START, "null"))),
         refines=json.loads(parent.data.params.get(keys.REFINES, "null")),
         trials=pd.DataFrame([_trial_row(run) for run in runs]).astype({keys.EXPERIMENT: "Int64"}),
-        tests=pd.DataFrame([_test_row(run, region) for run in tested for region in regions]).astype(
-            {keys.MISSED_FRAMES: int}
-        ),
+        tests=pd.DataFrame(
+            [_test_row(run, region, means) for run in tested for region in regions]
+        ).astype({keys.MISSED_FRAMES: int}),
+        spacing_source=spacing_source,
     )
+
+
+def _one_source(tested: Sequence[Run]) -> str:
+    """Where the spacing of every test was measured, if it is one place; else empty."""
+    sources = {run.data.tags.get(keys.TAG_SPACING_SOURCE, "") for run in tested}
+    return sources.pop() if len(sources) == 1 else ""
 
 
 def _must_name_files(regions: Sequence[str]) -> None:
@@ -281,11 +294,11 @@ def _step(tag: str | None) -> float:
     return float("nan") if tag is None else float(tag)
 
 
-def _test_row(run: Run, region: str) -> dict[str, object]:
+def _test_row(run: Run, region: str, means: Sequence[str]) -> dict[str, object]:
     return {
         keys.TRIAL: run.data.tags[keys.TAG_TRIAL],
         keys.REGION: region,
         keys.NETWORK: run.data.params[keys.NETWORK],
         keys.LOSS: run.data.params[keys.LOSS],
-        **{name: run.data.metrics[keys.test(region, name)] for name in MEANS},
+        **{name: run.data.metrics[keys.test(region, name)] for name in means},
     }

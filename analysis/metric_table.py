@@ -7,14 +7,17 @@ from typing import Final
 
 import pandas as pd
 
-from analysis.aggregate import add_mean_metrics, aggregate_frames
+from analysis.aggregate import MEANS, MM_MEANS, add_mean_metrics, aggregate_frames
 from analysis.csv_table import read_numbers, read_text_table
 from analysis.ranking import RANK
 from tune_knee import keys
 
 _MEANS: Final = (keys.OVERLAP, keys.DISTANCE_PX)
 _SHORT_NAMES: Final = {"hd95": "hd95_px", "assd": "assd_px"}
-_NO_NAME: Final = {*keys.METRICS, *_MEANS, keys.MISSED_FRAMES, keys.SCORE, RANK}
+_NO_NAME: Final = {
+    *(*MEANS, keys.SCORE, RANK),
+    *(*MM_MEANS, keys.SPACING_SOURCE),  # those of a study's own files
+}
 _SHARES: Final = {*keys.OVERLAP_METRICS, keys.OVERLAP}
 _NAMED: Final = 5  # in an error; more are counted
 

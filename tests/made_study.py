@@ -28,10 +28,12 @@ def made_study(
     cases: int = 4,
     frames: int = 3,
     seed: int = 0,
+    spacing_source: str = "",
 ) -> tuple[Study, pd.DataFrame]:
     """Networks x `MIXES`, all tested, and their frames; later networks are a little better.
 
-    The last region is small: its metrics are lower, and the first trial never finds it.
+    The last region is small: its metrics are lower, and the first trial never finds it. With a
+    spacing source, a pixel is half a millimetre.
     """
     rng = np.random.default_rng(seed)
     configs = [
@@ -50,6 +52,9 @@ def made_study(
     lost = (table["trial"] == "t0") & (table["region"] == regions[-1])
     table.loc[lost, list(keys.OVERLAP_METRICS)] = 0.0
     table.loc[lost, list(keys.DISTANCE_METRICS)] = np.nan
+    if spacing_source:
+        table[list(keys.MM_METRICS)] = table[list(keys.DISTANCE_METRICS)] / 2
+        table[keys.SPACING_SOURCE] = spacing_source
     study = Study(
         tracking_uri="sqlite:///nowhere.db",
         name="made",
@@ -65,6 +70,7 @@ def made_study(
         hardest_region=regions[-1],
         trials=trials.astype({keys.EXPERIMENT: "Int64"}),
         tests=_tests(table, trials),
+        spacing_source=spacing_source,
     )
     return study, table
 

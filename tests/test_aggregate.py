@@ -80,13 +80,18 @@ def test_order_of_rows_does_not_matter_and_means_are_numpys(seed):
         assert row["missed_frames"] == np.isnan(chosen[:, 4]).sum()
 
 
-def test_the_study_logs_the_same_means():
+@pytest.mark.parametrize("in_mm", [False, True])
+def test_the_study_logs_the_same_means(in_mm):
     frames = table(
         ("a", "k1", 0, "femur", 0.8, 0.9, 0.7, 1.0, 2.0, 1.0),
         ("a", "k1", 0, "tibia", 0.0, 0.0, 0.0, 0.0, NAN, NAN),
         ("a", "k2", 0, "femur", 0.6, 0.7, 0.9, 0.6, 4.0, 2.0),
         ("a", "k2", 0, "tibia", 0.0, 0.0, 0.0, 0.0, NAN, NAN),
     ).drop(columns="trial")
+    if in_mm:
+        millimetres = frames[["hd95_px", "assd_px"]].mul([0.2, 0.2, 0.4, 0.4], axis=0)
+        frames = frames.assign(spacing_source="detector")
+        frames[["hd95_mm", "assd_mm"]] = millimetres.to_numpy()
     logged = testing.aggregate_frames(frames)
     means = aggregate_frames(frames, by=()).set_index("region")
     expected = {
@@ -95,6 +100,8 @@ def test_the_study_logs_the_same_means():
         for name in means.columns
     }
     assert logged == pytest.approx(expected, nan_ok=True)
+    if in_mm:  # (2 * 0.2 + 4 * 0.4) / 2 and (1 * 0.2 + 2 * 0.4) / 2
+        assert logged["test/femur/distance_mm"] == pytest.approx((1.0 + 0.5) / 2)
 
 
 def test_missing_columns_are_named():

@@ -10,6 +10,7 @@ from tracked_study import REGIONS, TRIALS, frames_of, log_test, track
 
 from analysis import load
 from analysis.__main__ import main
+from analysis.artifacts import load_frames
 from analysis.load import load_study
 from tune_knee import keys
 from tune_knee.config import PREVIEW_BUDGET
@@ -97,6 +98,31 @@ class TestLoadStudy:
         assert good["overlap"] == pytest.approx(0.9)
         assert good["distance_px"] == pytest.approx(1.5 / 0.9)
         assert (good["network"], good["loss"]) == ("fcn_unet", "ce2+dice")
+
+    @pytest.mark.parametrize(
+        ("sources", "found"),
+        [
+            (("phantom", "phantom"), "phantom"),
+            (("patient", "detector"), ""),
+            (("patient", ""), ""),
+            (("", ""), ""),
+        ],
+    )
+    def test_millimetres_are_of_one_source_or_none(self, tmp_path, sources, found):
+        tracker = track(tmp_path, "knees", "s1")
+        for trial_id, source in zip(("t1", "t2"), sources, strict=True):
+            tracker.start_trial(trial_id, TRIALS[trial_id], 1)
+            frames = frames_of(0.8, spacing_source=source)
+            log_test(tracker, trial_id, frames, tmp_path)
+        study = load_study(sqlite_uri(tmp_path), "knees")
+        assert study.spacing_source == found
+        frames = load_frames(study)
+        for table in (study.tests, frames):
+            assert ("hd95_mm" in table.columns) == bool(found)
+        if found:
+            assert study.tests["distance_mm"].tolist() == pytest.approx([0.75 / 0.8] * 4)
+            assert frames["hd95_mm"].tolist() == pytest.approx([1 / 0.8] * 8)
+            assert frames["assd_mm"].tolist() == pytest.approx([0.5 / 0.8] * 8)
 
     def test_a_study_id_names_it_too(self, out):
         assert load_study(sqlite_uri(out), "s1").name == "knees"

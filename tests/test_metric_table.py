@@ -92,6 +92,12 @@ class TestFrames:
         assert table.means["missed_frames"].tolist() == [1, 0]
         assert table.frames == 2
 
+    def test_a_studys_own_millimetres_name_no_model(self, write):
+        columns = f"{FRAMES},hd95_mm,assd_mm,spacing_source"
+        table = read_metric_table(write(columns, *(f"{row},9,9,patient" for row in self.ROWS)))
+        assert table.named_by == ("model",)
+        assert table.means["distance_px"].tolist() == [1.5, 4]
+
     def test_each_model_must_have_all_of_them(self, write):
         with pytest.raises(ValueError, match=r"the same 2 frames .* got fewer in .*: b, femur: 1"):
             read_metric_table(write(FRAMES, *self.ROWS[:3]))

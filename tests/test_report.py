@@ -302,6 +302,24 @@ class TestFolder:
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+class TestMillimetres:
+    def test_they_stand_beside_pixels_and_say_where_they_are_from(self) -> None:
+        study, frames = made_study(networks=("fcn_unet",), spacing_source="patient")
+        contents = build_contents(sources_of(study, frames), "")
+        spacing = dict(contents.facts.items)["Pixel spacing"]
+        assert spacing.startswith("calibrated, in the patient (patient)")
+        names = [table.name for table in contents.tables]
+        assert names.index("distances_mm") == names.index("table_a1_patellar_tendon") + 1
+
+    def test_without_one_spacing_the_report_says_why_there_are_none(self) -> None:
+        study, frames = made_study(networks=("fcn_unet",))
+        contents = build_contents(sources_of(study, frames), "")
+        assert "pixels alone" in dict(contents.facts.items)["Pixel spacing"]
+        assert "distances_mm" not in [table.name for table in contents.tables]
+        lacking = next(section for section in contents.sections if section.anchor == "absent")
+        assert "one plane" in dict(lacking.blocks[0].items)["Distances in millimetres"]
+
+
 class TestRepeatedGrid:
     def repeated(self) -> Sources:
         """A grid two of whose trials are one point, trained with two seeds."""

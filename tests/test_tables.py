@@ -2,6 +2,7 @@ import dataclasses
 import math
 import shutil
 import subprocess
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from analysis.absent import Absent
 from analysis.findings import Findings, find
 from analysis.load import Study, opened_column
 from analysis.ranking import score_trials
+from analysis.spacing import spacing_words
 from analysis.tables.agreement import agreement_table, region_agreement_table
 from analysis.tables.alternatives import alternatives_table
 from analysis.tables.best_trial import best_trial_table
@@ -20,6 +22,7 @@ from analysis.tables.bootstrap import bootstrap_table
 from analysis.tables.ce_comparison import DIFFERENCE, ce_comparison_table
 from analysis.tables.design import design_table, status_words
 from analysis.tables.latex import escape_latex, to_latex
+from analysis.tables.millimetres import millimetres_table
 from analysis.tables.region_metrics import region_metrics_table
 from analysis.tables.region_scores import region_scores_table
 from analysis.tables.save import write_csv, write_latex
@@ -29,6 +32,7 @@ from analysis.tables.table import Column, Table, best, column_groups, number
 from analysis.tables.top_trials import top_of_hardest_table, top_trials_table
 from analysis.tables.trial_columns import trial_columns, trial_labels, trial_rows
 from tune_knee import keys
+from tune_knee.data.dataset import SpacingSource
 
 NAN = float("nan")
 
@@ -280,6 +284,44 @@ class TestRegionTables:
         assert math.isnan(rows.loc["t0", "hd95_px"])
         shown = table.cells()[table.rows.index[table.rows[keys.TRIAL] == "t0"][0]]
         assert shown[-2:] == ("–", "12")
+
+
+class TestMillimetres:
+    def test_every_trial_and_region_in_millimetres(self):
+        study, frames = made_study(spacing_source="detector")
+        table = millimetres_table(study, frames)
+        assert isinstance(table, Table)
+        assert [name for name, _ in column_groups(table.columns)][1:] == [
+            "Femur (mm)",
+            "Patellar tendon (mm)",
+        ]
+        assert "at the detector" in table.caption
+        rows = table.rows.set_index(keys.TRIAL)
+        own = frames[(frames[keys.TRIAL] == "t1") & (frames[keys.REGION] == "femur")]
+        assert rows.loc["t1", "femur_hd95_mm"] == pytest.approx(own["hd95_px"].mean() / 2)
+        assert rows.loc["t1", "femur_assd_mm_sd"] == pytest.approx(own["assd_px"].std() / 2)
+        assert math.isnan(rows.loc["t0", "patellar_tendon_hd95_mm"])
+        column = next(each for each in table.columns if each.of[0] == "femur_hd95_mm")
+        assert column.bold == {int(table.rows["femur_hd95_mm"].argmin())}
+
+    def test_no_one_spacing_is_absent(self):
+        answer = millimetres_table(*made_study())
+        assert isinstance(answer, Absent)
+        assert "not known for all frames" in answer.reason
+
+    def test_the_best_trial_has_them_too(self):
+        study, frames = made_study(spacing_source="phantom")
+        found = find(frames, study.tests, trial_labels(study.trials), draws=5, seed=1)
+        table = best_trial_table(study, found)
+        assert table.rows["distance_mm"].tolist() == pytest.approx(
+            (table.rows["distance_px"] / 2).tolist()
+        )
+        assert "phantom's own" in table.caption
+        assert "Distance (mm)" in [column.title for column in table.columns]
+
+    def test_every_source_of_a_dataset_has_its_words(self):
+        for source in set(get_args(SpacingSource)) - {""}:
+            assert f"({source})" in spacing_words(source)
 
 
 def test_stopping_says_which_criterion_opened():

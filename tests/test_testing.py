@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,7 +15,12 @@ from tune_knee.config import TrialConfig
 from tune_knee.metrics import region_metrics
 from tune_knee.networks import build_network
 from tune_knee.storage import FolderStorage
-from tune_knee.testing import aggregate_frames, evaluate_frames, evaluate_trial
+from tune_knee.testing import (
+    aggregate_frames,
+    evaluate_frames,
+    evaluate_trial,
+    spacing_source,
+)
 
 CPU = torch.device("cpu")
 NAN = math.nan
@@ -61,6 +67,61 @@ def test_the_masks_are_what_the_metrics_were_taken_of():
         image = dataset.images[positions[n]]
         assert mask.dtype == np.uint8
         np.testing.assert_array_equal(mask, np.where(image > image.mean(), 0b11, 0))
+
+
+def known_spacing(mm, source="patient"):
+    """Frames of 16 px, test frames last: each line is seen 6 px to the right of where it is."""
+    dataset = tiny_knees(train=1, validation=1, test=len(mm) - 2, size_px=16)
+    images, masks = np.zeros_like(dataset.images), np.zeros_like(dataset.masks)
+    images[:, :, 10:12] = 200
+    masks[:, :, 4:6] = 0b11
+    frames = dataset.frames.assign(spacing_mm=mm, spacing_source=source)
+    return replace(dataset, images=images, masks=masks, frames=frames)
+
+
+def test_millimetres_are_each_frames_pixels_times_its_spacing_at_that_size():
+    dataset = known_spacing([0.1, 0.1, 0.2, 0.5])
+    whole = evaluate_frames(Threshold(), dataset, batch_size=2, device=CPU).frames
+    # columns 4 and 5 against 10 and 11: 6, 5, 5 and 6 px
+    assert whole["assd_px"].tolist() == [5.5] * 4
+    assert whole["assd_mm"].tolist() == pytest.approx([1.1, 1.1, 2.75, 2.75])
+    assert whole["hd95_mm"].tolist() == pytest.approx([1.2, 1.2, 3.0, 3.0])
+    assert set(whole[keys.SPACING_SOURCE]) == {"patient"}
+    half = evaluate_frames(Threshold(), dataset.resized(8), batch_size=2, device=CPU).frames
+    # column 2 against 5, of pixels twice as large
+    assert half["hd95_px"].tolist() == half["assd_px"].tolist() == [3] * 4
+    assert half["hd95_mm"].tolist() == pytest.approx([1.2, 1.2, 3.0, 3.0])
+    assert half["assd_mm"].tolist() == pytest.approx([1.2, 1.2, 3.0, 3.0])
+    assert spacing_source(half) == "patient"
+    means = aggregate_frames(half)
+    assert means["test/disc/hd95_mm"] == means["test/bar/distance_mm"] == pytest.approx(2.1)
+    assert means["test/disc/distance_px"] == 3
+
+
+@pytest.mark.parametrize(
+    ("mm", "source"),
+    [
+        ([NAN, 0.1, 0.2, 0.5], ["", "patient", "patient", "patient"]),  # of a training frame
+        ([0.1, 0.1, 0.2, 0.5], ["patient", "patient", "detector", "detector"]),
+        ([0.1, 0.1, 0.2, 0.0], "patient"),
+    ],
+)
+def test_without_one_spacing_for_all_there_are_pixels_alone(mm, source):
+    dataset = known_spacing(mm, source)
+    rows = evaluate_frames(Threshold(), dataset, batch_size=2, device=CPU).frames
+    assert list(rows.columns) == [keys.CASE, keys.FRAME, keys.REGION, *keys.METRICS]
+    assert spacing_source(rows) == ""
+    assert not [name for name in aggregate_frames(rows) if name.endswith("_mm")]
+
+
+def test_a_frame_without_a_distance_has_none_in_millimetres():
+    dataset = known_spacing([0.1, 0.1, 0.2, 0.5])
+    dataset.masks[-1] = 0
+    rows = evaluate_frames(Threshold(), dataset, batch_size=2, device=CPU).frames
+    assert rows["hd95_mm"].isna().tolist() == [False, False, True, True]
+    means = aggregate_frames(rows)
+    assert means["test/disc/hd95_mm"] == pytest.approx(1.2)
+    assert means["test/disc/missed_frames"] == 1
 
 
 def frames_of(region, hd95, assd=None):

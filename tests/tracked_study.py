@@ -22,14 +22,21 @@ TRIALS = {
 }
 
 
-def frames_of(quality: float, *, found: bool = True) -> pd.DataFrame:
-    """Two frames of each region; without `found`, the tibia is never found."""
+def frames_of(quality: float, *, found: bool = True, spacing_source: str = "") -> pd.DataFrame:
+    """Two frames of each region; without `found`, the tibia is never found.
+
+    With a spacing source, a pixel is half a millimetre.
+    """
     rows = []
     for region in REGIONS:
         hit = found or region == "femur"
         values = [quality] * 4 + [2 / quality, 1 / quality] if hit else [0.0] * 4 + [math.nan] * 2
         rows += [("k1", frame, region, *values) for frame in (0, 1)]
-    return pd.DataFrame(rows, columns=["case", "frame", "region", *keys.METRICS])
+    frames = pd.DataFrame(rows, columns=["case", "frame", "region", *keys.METRICS])
+    if spacing_source:
+        frames[list(keys.MM_METRICS)] = frames[list(keys.DISTANCE_METRICS)] / 2
+        frames[keys.SPACING_SOURCE] = spacing_source
+    return frames
 
 
 def track(
@@ -63,5 +70,6 @@ def log_test(tracker: StudyTracker, trial_id: str, frames: pd.DataFrame, folder:
     path = folder / keys.TEST_FRAMES
     frames.to_parquet(path, index=False)
     tracker.finish_trial(trial_id, stop_reason="plateau", opened={"train_loss": 25})
-    tracker.log_test(trial_id, metrics, path)
+    source = frames[keys.SPACING_SOURCE].iloc[0] if keys.SPACING_SOURCE in frames else ""
+    tracker.log_test(trial_id, metrics, path, spacing_source=source)
     tracker.flush()

@@ -12,8 +12,13 @@ OVERLAP_METRICS: Final = ("iou", "dice", "precision", "recall")
 DISTANCE_METRICS: Final = ("hd95_px", "assd_px")
 METRICS: Final = OVERLAP_METRICS + DISTANCE_METRICS
 
+# The same distances in millimetres: beside those in pixels where the pixel spacing of all
+# frames is known and was measured in one plane. No ranking takes them.
+MM_METRICS: Final = ("hd95_mm", "assd_mm")
+
 OVERLAP: Final = "overlap"  # Mean_metric 1: mean of the first four
 DISTANCE_PX: Final = "distance_px"  # Mean_metric 2: mean of the last two
+DISTANCE_MM: Final = "distance_mm"  # mean of `MM_METRICS`
 SCORE: Final = "score"
 MISSED_FRAMES: Final = "missed_frames"  # frames where a distance is undefined
 
@@ -88,6 +93,7 @@ STATUS_TESTED: Final = "tested"
 STATUS_FAILED: Final = "failed"
 STATUS_PRUNED: Final = "pruned"  # stopped early as hopeless, never ranked beside the others
 TAG_STOP_REASON: Final = "tune_knee.stop_reason"
+TAG_SPACING_SOURCE: Final = "tune_knee.spacing_source"  # of a test with millimetres
 TAG_FAILURE: Final = "tune_knee.failure"
 TAG_CPUS: Final = "tune_knee.cpus"  # what a trial takes of a node while it trains
 TAG_GPUS: Final = "tune_knee.gpus"
@@ -107,6 +113,7 @@ TRIAL: Final = "trial"
 CASE: Final = "case"
 FRAME: Final = "frame"
 REGION: Final = "region"
+SPACING_SOURCE: Final = "spacing_source"  # with `MM_METRICS`: where the spacing was measured
 PNG: Final = "png"
 
 

@@ -26,7 +26,7 @@ from tune_knee.schedulers import StudyScheduler, placement, study_asha
 from tune_knee.searcher import StudySearcher
 from tune_knee.stoppers import StudyStopper
 from tune_knee.study_plan import SearchSession, StudyPlan
-from tune_knee.testing import aggregate_frames
+from tune_knee.testing import aggregate_frames, spacing_source
 from tune_knee.tracking import StudyTracker
 from tune_knee.trainable import KneeTrial
 from tune_knee.trial_folder import FAILED, PRUNED, TRAINED, Outcome
@@ -150,9 +150,15 @@ class StudyCallback(Callback):
             log.error("%s could not be tested: %s; --resume tests it again", label, tested.error)
             return
         folder = self._plan.folder(tested.trial_id)
-        folder.write_test(tested.tested.frames, tested.tested.masks)
-        metrics = aggregate_frames(tested.tested.frames)
-        self._tracker.log_test(tested.trial_id, metrics, folder.frames_path, folder.masks_path)
+        frames = tested.tested.frames
+        folder.write_test(frames, tested.tested.masks)
+        self._tracker.log_test(
+            tested.trial_id,
+            aggregate_frames(frames),
+            folder.frames_path,
+            folder.masks_path,
+            spacing_source=spacing_source(frames),
+        )
         outcome = folder.read_outcome()
         assert outcome is not None, "only trained trials are tested"
         folder.write_outcome(replace(outcome, tested=True))

@@ -182,16 +182,29 @@ class StudyTracker:
         tags = {keys.TAG_STATUS: keys.STATUS_PRUNED, keys.TAG_STOP_REASON: reason}
         self._end(trial_id, "FINISHED", tags)
 
-    def log_test(self, trial_id: str, metrics: Mapping[str, float], *files: Path) -> None:
+    def log_test(
+        self,
+        trial_id: str,
+        metrics: Mapping[str, float],
+        *files: Path,
+        spacing_source: str = "",
+    ) -> None:
         """Test metrics by their names in `keys`, and the files that they come from.
 
-        The files must stay where they are until the study's end.
+        Args:
+            trial_id: of the trial that was tested.
+            metrics: by name.
+            files: must stay where they are until the study's end.
+            spacing_source: where the spacing of millimetres was measured; empty without any.
         """
+        tags = {keys.TAG_STATUS: keys.STATUS_TESTED}
+        if spacing_source:
+            tags[keys.TAG_SPACING_SOURCE] = spacing_source
         entry = Entry(
             run=trial_id,
             time_ms=self._now_ms(),
             metrics={key: float(value) for key, value in metrics.items()},
-            tags={keys.TAG_STATUS: keys.STATUS_TESTED},
+            tags=tags,
             files=tuple(str(path.resolve()) for path in files),
         )
         self._outbox.append(entry, durable=True)

@@ -34,7 +34,7 @@ from tune_knee.data.phantom import make_phantom
 from tune_knee.resumable import ResumableTrainer
 from tune_knee.stopping import Decision, SeriesCriterion
 from tune_knee.storage import FolderStorage
-from tune_knee.testing import aggregate_frames, evaluate_trial
+from tune_knee.testing import aggregate_frames, evaluate_trial, spacing_source
 from tune_knee.training import NonFiniteLossError, Report, Trainer
 from tune_knee.trial_folder import TRAINED, Outcome, TrialFolder
 
@@ -214,20 +214,21 @@ def test(job: Job) -> pd.DataFrame:
 
 
 def results_table(job: Job, frames: pd.DataFrame) -> Group:
-    """Test means of the six metrics, one row a region."""
-    metrics = aggregate_frames(frames)
+    """Test means of the six metrics, distances in mm where they are known; one row a region."""
+    metrics, source = aggregate_frames(frames), spacing_source(frames)
+    shown = (*keys.METRICS, *(keys.MM_METRICS if source else ()))
     best_step, _ = job.checkpoints.load_best()
     tested = len(frames) // len(job.dataset.regions)
     title = Text(
         f"{job.trial.label}, budget {job.budget.name}, best of step {best_step}, "
-        f"{tested} test frames"
+        f"{tested} test frames{f', pixel spacing: {source}' if source else ''}"
     )
     rows = Table()
     rows.add_column("region")
-    for metric in (*keys.METRICS, keys.MISSED_FRAMES):
+    for metric in (*shown, keys.MISSED_FRAMES):
         rows.add_column(metric, justify="right")
     for region in job.dataset.regions:
-        values = (metrics[keys.test(region, metric)] for metric in keys.METRICS)
+        values = (metrics[keys.test(region, metric)] for metric in shown)
         missed = metrics[keys.test(region, keys.MISSED_FRAMES)]
         rows.add_row(region, *(f"{value:.4f}" for value in values), f"{missed:.0f}")
     return Group(title, rows)

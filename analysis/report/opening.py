@@ -9,6 +9,7 @@ from analysis.load import FAILURE, STATUS, Study
 from analysis.report.contents import Terms
 from analysis.report.sections.ranking import NO_RANKING
 from analysis.report.sources import Sources
+from analysis.spacing import NO_MILLIMETRES, spacing_words
 from analysis.tables.design import first_line, status_words
 from analysis.tables.trial_columns import trial_labels
 from tune_knee import keys
@@ -32,6 +33,7 @@ def study_facts(sources: Sources) -> Terms:
         ("Trials", f"{study.planned:,} planned: {status_words(study)}"),
         ("Tested on", f"{count:,} frames of {cases} cases"),
         ("Regions", ", ".join(region_title(region) for region in study.regions)),
+        ("Pixel spacing", _spacing(study)),
         ("Hardest region", region_title(study.hardest_region)),
         ("Networks", _listed(trials[keys.NETWORK].unique().tolist())),
         ("Losses", _listed(trials[keys.LOSS].unique().tolist())),
@@ -84,6 +86,12 @@ def _notices(study: Study) -> Iterator[str]:
         ]
         more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
         yield f"Failed, and without results: {'; '.join(named)}{more}."
+
+
+def _spacing(study: Study) -> str:
+    if not study.spacing_source:
+        return NO_MILLIMETRES
+    return f"{spacing_words(study.spacing_source)}; distances are in mm too, the ranking takes px"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,11 +1,12 @@
-"""The six metrics and their two means, as columns of tables."""
+"""The metrics and their means, as columns of tables."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
 import pandas as pd
 
+from analysis.aggregate import MM_MEANS
 from analysis.tables.table import Column, best
 from tune_knee import keys
 
@@ -19,12 +20,17 @@ METRIC_TITLES: Final[Mapping[str, str]] = MappingProxyType(
         "assd_px": "ASSD (px)",
         keys.OVERLAP: "Overlap",
         keys.DISTANCE_PX: "Distance (px)",
+        "hd95_mm": "HD95 (mm)",
+        "assd_mm": "ASSD (mm)",
+        keys.DISTANCE_MM: "Distance (mm)",
     }
 )
-_DISTANCES: Final = (*keys.DISTANCE_METRICS, keys.DISTANCE_PX)
+_DISTANCES: Final = (*keys.DISTANCE_METRICS, keys.DISTANCE_PX, *MM_MEANS)
 
 
-def spread_of(frames: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+def spread_of(
+    frames: pd.DataFrame, by: list[str], metrics: Sequence[str] = keys.METRICS
+) -> pd.DataFrame:
     """Mean, SD, largest and smallest of each metric over frames, in the order of appearance.
 
     Columns, beside `by`: ``iou`` (the mean), ``iou_sd`` (of the sample, n - 1), ``iou_max``,
@@ -32,12 +38,12 @@ def spread_of(frames: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     of the distances' four.
     """
     grouped = frames.groupby(by, sort=False, observed=True, dropna=False)
-    metrics = list(keys.METRICS)
+    values = grouped[list(metrics)]
     parts = [
-        grouped[metrics].mean(),
-        grouped[metrics].std().add_suffix("_sd"),
-        grouped[metrics].max().add_suffix("_max"),
-        grouped[metrics].min().add_suffix("_min"),
+        values.mean(),
+        values.std().add_suffix("_sd"),
+        values.max().add_suffix("_max"),
+        values.min().add_suffix("_min"),
     ]
     spread = pd.concat(parts, axis=1)
     defined = grouped[list(keys.DISTANCE_METRICS)].count().min(axis=1)

@@ -23,6 +23,13 @@ _TERMS: Final = (
         "networks see; lower is better.",
     ),
     (
+        "Millimetres",
+        "Each frame's distance in pixels times the spacing of these pixels, then the mean. They "
+        "are given where the spacing is known for all frames of the data and was measured in one "
+        "plane. Scores and ranks take the distances in pixels, as the criterion does: where "
+        "frames differ in spacing, the two may order trials differently.",
+    ),
+    (
         "Missed frame",
         "One of the two masks is empty and the other is not: overlap 0, and no distance. "
         "Such frames count in the means of overlap and in none of distance, so read the two "
