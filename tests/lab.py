@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -175,7 +176,20 @@ class Lab:
             "--artifacts-destination", f"s3://{BUCKET}/mlflow",
             environment={**self.environment, **endpoint},
         )  # fmt: skip
-        wait_until(lambda: listens(self.store, MLFLOW_PORT), 300, "MLflow")
+        wait_until(self._mlflow_answers, 300, "MLflow")
+
+    def _mlflow_answers(self) -> bool:
+        """Its first answer takes long, as it reads its tables then."""
+        asked = urllib.request.Request(
+            f"{self.tracking_uri}/api/2.0/mlflow/experiments/search",
+            data=b'{"max_results": 1}',
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(asked, timeout=5):
+                return True
+        except OSError:
+            return False
 
     def start_study(self, *arguments: object) -> None:
         """The driver, on the head."""

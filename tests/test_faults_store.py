@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 from fault_matrix import FaultMatrix
-from fault_study import MOST_LOST, needs_hosts, needs_postgres, stops_or_ends, study_under
+from fault_study import (
+    MOST_LOST,
+    STATE_EVERY,
+    needs_hosts,
+    needs_postgres,
+    stops_or_ends,
+    study_under,
+)
 from hosts import wait_until
 from lab import WORKERS, Lab, repeated
 from tiny_study import asked, must_equal
@@ -100,8 +107,13 @@ def test_the_host_of_all_results_is_cut_off(
     where = ("--storage", store.bucket("cut_off"), "--tracking-uri", store.tracking_uri)
     before = store.trained()
     store.start_study(*asked(fault_inputs, out, *where))
-    wait_until(lambda: all(map(store.training_on, WORKERS)), 900, "both workers train")
-    wait_until(lambda: sum((store.trained() - before).values()) >= 8, 900, "states were saved")
+
+    def under_way() -> bool:
+        assert store.head.runs("driver"), store.said()
+        trained = sum((store.trained() - before).values())
+        return trained >= 2 * 2 * STATE_EVERY and all(map(store.training_on, WORKERS))
+
+    wait_until(under_way, 900, "two trials have saved states")
     store.store.cut()
     time.sleep(60)
     assert (out / "unsent.jsonl").stat().st_size

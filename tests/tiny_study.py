@@ -174,4 +174,5 @@ def must_be_in_mlflow_once(study: Path, validations: int, database: str | None =
         folder = TrialFolder.of(study, trial_id).root
         sizes = {file.path: file.file_size for file in client.list_artifacts(run_id)}
         files = (keys.HISTORY, keys.TEST_FRAMES, keys.TEST_MASKS)
-        assert sizes == {name: (folder / name).stat().st_size for name in files}
+        # A trial that failed before keeps what it said then.
+        assert sizes.items() >= {name: (folder / name).stat().st_size for name in files}.items()
