@@ -42,6 +42,24 @@ def test_a_folder_of_masks(
     assert "3 frames of 1 sequence, 0 doubtful" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("top", ["", "masks"])
+def test_folders_of_masks_in_any_depth(tmp_path: Path, masks: np.ndarray, top: str) -> None:
+    src = tmp_path / "predicted"
+    (src / top / "b").mkdir(parents=True)
+    write_masks(src / top / "b" / "run", masks, {"regions": REGIONS, "frame_time_ms": 40})
+    folder = write_masks(src / top / "a", masks[:2], {"regions": REGIONS})
+    for path in list(folder.glob("*.png")):
+        path.rename(path.with_suffix(".bits.png"))
+    if top:  # what lies beside is not looked at
+        (src / "labelme").mkdir()
+        (src / "labelme" / "regions.json").write_text("{}")
+    assert main([str(src), "--out", str(tmp_path / "out")]) == 0
+    table = pd.read_csv(tmp_path / "out" / MOTION_CSV)
+    assert table["case"].tolist() == ["a"] * 2 + ["b/run"] * 3
+    assert table["frame"].tolist() == [f"frame_{n}" for n in (8, 9, 8, 9, 10)]
+    assert table[columns.TIME_MS].isna().tolist() == [True] * 2 + [False] * 3
+
+
 def test_a_dataset_case_by_case(tmp_path: Path, masks: np.ndarray) -> None:
     frames = pd.DataFrame(
         {

@@ -282,3 +282,36 @@ def test_a_shape_may_touch_the_edge_of_its_frame(tmp_path: Path) -> None:
     corners = [[-1e-9, 0], [32, 0], [32, 32 + 1e-9], [0, 32]]
     write_frame(tmp_path / "a", "0", [shape("femur", corners)])
     assert reading_problems(tmp_path) == []
+
+
+def bits_read(src: Path, regions: tuple[str, ...] | None = None) -> dict[str, int]:
+    """Pixels of each label of the one frame's mask of bits."""
+    problems = Problems()
+    (frame,) = find_frames(src, None, problems, regions=regions).frames
+    image = frame.image.read(problems)
+    assert image is not None
+    shapes = [shape for labels in frame.labels for shape in labels.read(image, problems)]
+    assert problems.lines == []
+    return {shape.label: int(shape.pixels.sum()) for shape in shapes}
+
+
+@pytest.mark.parametrize("asked", [None, ("femur", "tibia")])
+def test_bits_mean_what_regions_json_beside_them_says(
+    tmp_path: Path, asked: tuple[str, ...] | None
+) -> None:
+    mask = np.zeros((32, 32), dtype=np.uint8)
+    mask[:4], mask[2] = 1, 3
+    folder = tmp_path / "knee"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(encoded(grey()))
+    (folder / "a.bits.png").write_bytes(encoded(mask))
+    (folder / "regions.json").write_text('{"regions": ["tibia", "femur"], "spacing_mm": 1}')
+    assert bits_read(tmp_path, asked) == {"tibia": 128, "femur": 32}
+
+
+def test_a_regions_json_of_labelme_is_one(tmp_path: Path) -> None:
+    write_frame(tmp_path / "knee", "regions", FEMUR)
+    (frame,) = find(tmp_path)
+    assert frame.label_names == ("femur",)
+    (tmp_path / "knee" / "regions.json").write_text('{"regions": 3}')
+    assert any("must be a LabelMe file" in line for line in finding_problems(tmp_path))

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tune_knee.data.outlines import COLOURS, outlined
 
-_PX_PER_LINE_WIDTH: Final = 400  # of the longer side
+_PX_PER_LINE_WIDTH: Final = 300  # of the longer side
 _SMALLEST_FONT_PX: Final = 12
 _FONT_SHARE: Final = 0.028  # of the width
 _LINE_SHARE: Final = 1.5  # height of a legend's line in fonts, and length of its dash

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tune_knee.data.rasterisation import polygon_coverage
 from tune_knee.data.resizing import at_least_half
 
-TOLERANCES_PX: Final = (2.0, 1.0, 0.5, 0.25)  # of corners left out, the first that will do
-IOU: Final = 0.995
+TOLERANCES_PX: Final = (3.0, 2.0, 1.5, 1.0, 0.7, 0.5, 0.4, 0.25)  # the first that will do
+IOU: Final = 0.99
 _DIGITS: Final = 2
 _SMALLEST_PX: Final = 1e-6  # of area; less is a trace of the cutting
 
