@@ -7,15 +7,21 @@ _HEAD = """\
 # What a study on a cluster survived
 
 Written by `make test-faults`; what the words mean stands in [cluster.md](cluster.md).
+
+| fault | what happened | what was lost |
+|---|---|---|
 """
+_UNDISTURBED = "Undisturbed: "
+
+Row = tuple[str, str, str]
 
 
 @dataclass
 class FaultMatrix:
-    """What happened under each fault that was done, in the order of the tests."""
+    """What happened under each fault that was done, and in a study without one."""
 
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
-    studies: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    undisturbed: str = ""
 
     def add(self, fault: str, happened: str, lost: int | None) -> None:
         """A fault that the study survived.
@@ -29,15 +35,18 @@ class FaultMatrix:
         intervals = f"{lost} validation interval{plural} trained twice" if lost else "nothing"
         self.rows.append((fault, happened, intervals))
 
-    def add_study(self, what: str) -> None:
-        """A study that no fault disturbed: what it was, and what it took."""
-        self.studies.append(what)
-
     def write(self, path: Path) -> None:
-        """Write the table, and what ran beside it; nothing without rows."""
-        if not self.rows:
-            return
-        lines = [_HEAD, "| fault | what happened | what was lost |", "|---|---|---|"]
-        lines += [f"| {' | '.join(row)} |" for row in self.rows]
-        lines += ["", *self.studies] if self.studies else []
-        path.write_text("\n".join(lines) + "\n")
+        """Write the table; what was not done this time stays as it was."""
+        before = path.read_text().splitlines() if path.exists() else []
+        rows = {row[0]: row for row in [*filter(None, map(_row, before)), *self.rows]}
+        was = next((line for line in before if line.startswith(_UNDISTURBED)), "")
+        study = _UNDISTURBED + self.undisturbed if self.undisturbed else was
+        table = "".join(f"| {' | '.join(row)} |\n" for row in rows.values())
+        path.write_text(_HEAD + table + (f"\n{study}\n" if study else ""))
+
+
+def _row(line: str) -> Row | None:
+    """A fault's row; None of another line."""
+    cells = line.removeprefix("| ").removesuffix(" |").split(" | ")
+    is_row = line.startswith("| ") and len(cells) == 3 and cells[0] != "fault"
+    return (cells[0], cells[1], cells[2]) if is_row else None
