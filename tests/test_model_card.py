@@ -56,9 +56,9 @@ def test_says_preview_wherever_that_was_the_budget() -> None:
 
 def test_counts_frames_and_cases_of_each_split() -> None:
     card = model_card(facts())
-    assert "| train | 10 frames of 5 cases |" in card
-    assert "| validation | 2 frames of 1 case |" in card
-    assert "| test | 6 frames of 3 cases |" in card
+    assert "- **train**: 10 frames of 5 cases\n" in card
+    assert "- **validation**: 2 frames of 1 case\n" in card
+    assert "- **test**: 6 frames of 3 cases\n" in card
 
 
 def test_the_phantom_is_no_patient() -> None:
@@ -70,8 +70,8 @@ def test_metrics_stand_with_their_intervals() -> None:
     lines = model_card(facts()).splitlines()
     (bar,) = (line for line in lines if line.startswith("| bar"))
     cells = [cell.strip() for cell in bar.strip("|").split("|")]
-    assert cells[1:5] == ["0.813 (0.700 to 0.900)"] * 4
-    assert cells[5:] == ["0.8 (0.7 to 0.9)", "0.8 (0.7 to 0.9)", "4"]
+    assert cells[1:5] == ["0.813 (0.700–0.900)"] * 4
+    assert cells[5:] == ["0.8 (0.7–0.9)", "0.8 (0.7–0.9)", "4"]
 
 
 def test_regions_come_in_their_order() -> None:
@@ -99,8 +99,10 @@ class TestChosen:
         assert "of step 6, best by mean IoU on validation." in card
 
     def test_a_shared_place(self) -> None:
+        card = model_card(facts(standing=replace(FIRST, equal=1)))
+        assert "score 400, shared with another, a sum" in card
         card = model_card(facts(standing=replace(FIRST, equal=2)))
-        assert "score 400, which 2 more have, a sum" in card
+        assert "score 400, shared with 2 others, a sum" in card
 
     def test_another_place(self) -> None:
         card = model_card(facts(standing=replace(FIRST, rank=7, beside="paper")))

@@ -1,5 +1,6 @@
 """Models into MLflow and out again, on a real store."""
 
+import json
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -101,7 +102,7 @@ class TestRegistered:
         assert "Not a medical device." in card
         assert "**Budget preview+tiny**" in card
         assert "The best of 2 trials by their test results" in card
-        assert "| train | 4 frames of 2 cases |" in card
+        assert "- **train**: 4 frames of 2 cases\n" in card
         assert "6 frames of 2 cases at 32 px" in card
 
     def test_is_the_runs_model(
@@ -204,6 +205,10 @@ class TestAgain:
         assert address == "models:/kept/1"
         version = client.get_model_version("kept", "1")
         assert version.source == client.get_model_version("knees", "1").source
+        (output,) = client.get_run(version.run_id).outputs.model_outputs
+        noted = json.loads(client.get_logged_model(output.model_id).tags["mlflow.modelVersions"])
+        assert {"name": "knees", "version": "1"} in noted
+        assert {"name": "kept", "version": "1"} in noted
         assert version.aliases == []
 
     def test_other_weights_are_another_version(

@@ -75,7 +75,7 @@ def model_card(facts: CardFacts) -> str:
             f"Finds {_listed(model.regions)} on dynamic lateral X-rays of the knee, pictures of "
             "any size; regions may overlap.",
             "",
-            *_table(_what(facts)),
+            *_list(_what(facts)),
             "",
             "## Trained on",
             "",
@@ -137,7 +137,7 @@ def _trained_on(facts: CardFacts) -> Iterator[str]:
         )
     yield ""
     parts = {split: frames.loc[frames["split"] == split, keys.CASE] for split in SPLITS}
-    yield from _table({split: _counted(cases) for split, cases in parts.items()})
+    yield from _list({split: _counted(cases) for split, cases in parts.items()})
 
 
 def _counted(cases: "pd.Series[str]") -> str:
@@ -155,7 +155,8 @@ def _chosen(facts: CardFacts) -> Iterator[str]:
             "ce1 never are."
         )
     else:
-        equal = f", which {standing.equal} more have" if standing.equal else ""
+        others = "another" if standing.equal == 1 else f"{standing.equal} others"
+        equal = f", shared with {others}" if standing.equal else ""
         score = (
             f"{beside}: score {standing.score:g}{equal}, a sum of ranks by overlap and distance "
             "over the regions."
@@ -210,7 +211,7 @@ def _interval(row: object, metric: str) -> str:
         return "–"
     if low != low:
         return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{mean:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
 
 
 def _limits(facts: CardFacts) -> list[str]:
@@ -226,11 +227,8 @@ def _limits(facts: CardFacts) -> list[str]:
     ]
 
 
-def _table(rows: Mapping[str, object]) -> Iterator[str]:
-    yield "| | |"
-    yield "|---|---|"
-    for name, value in rows.items():
-        yield f"| {name} | {value} |"
+def _list(rows: Mapping[str, object]) -> Iterator[str]:
+    return (f"- **{name}**: {value}" for name, value in rows.items())
 
 
 def _listed(names: Iterable[str]) -> str:

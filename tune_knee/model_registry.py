@@ -1,6 +1,7 @@
 """Puts models into MLflow: with the run that trained them, and into its registry."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from mlflow.protos.databricks_pb2 import (
     RESOURCE_ALREADY_EXISTS,
     ErrorCode,
 )
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from tune_knee import keys
 from tune_knee.model_package import write_package
@@ -94,6 +96,7 @@ class Registry:
                     description=_shortened(card),
                     model_id=kept.model_id,
                 )
+                self._note(kept.model_id, name, str(found.version))
         return Registered(name, str(found.version))
 
     def call(self, registered: Registered, alias: str) -> None:
@@ -122,6 +125,16 @@ class Registry:
         versions = self._client.search_model_versions(f"name = {quote}{name}{quote}")
         same = (each for each in versions if each.tags.get(keys.TAG_MODEL) == digest)
         return min(same, key=lambda each: int(each.version), default=None)
+
+    def _note(self, model_id: str, name: str, version: str) -> None:
+        """Have MLflow's page of the model name its version; a server does so by itself."""
+        tags = self._client.get_logged_model(model_id).tags
+        versions = json.loads(tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+        if name not in {each["name"] for each in versions}:
+            versions.append({"name": name, "version": version})
+            self._client.set_logged_model_tags(
+                model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(versions)}
+            )
 
     def _kept(self, model: SavedModel, card: str, run: Run, tags: dict[str, str]) -> LoggedModel:
         """The model as the run holds it, uploaded if it was not."""
