@@ -1,9 +1,14 @@
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from made_model import FACTS, made_model
+from spoilt_sources import EDITS, edited
 
 from tune_knee.networks import build_network
 from tune_knee.segmenter.saved_model import SavedModel
@@ -38,6 +43,48 @@ def test_a_cut_file_is_refused_by_name(tmp_path: Path, kept: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content)) if 0 < kept < 1 else int(kept)])
     with pytest.raises(ValueError, match=rf"whole, got model={path}"):
+        SavedModel.read(path)
+
+
+@settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "100")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    changes=st.lists(
+        st.tuples(
+            st.floats(0, 1, exclude_max=True),
+            st.sampled_from(EDITS),
+            st.binary(min_size=1, max_size=8),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_changed_file_is_refused_by_name_or_means_the_same(tmp_path: Path, changes: Any) -> None:
+    """Also where weights alone have changed, which torch would load."""
+    path = tmp_path / "model.pt"
+    model = SavedModel(FACTS, {"a": torch.arange(6.0), "b.c": torch.ones(2, 3)})
+    model.write(path)
+    path.write_bytes(edited(path.read_bytes(), changes))
+    try:
+        read = SavedModel.read(path)
+    except ValueError as error:
+        assert f"model={path}" in str(error)  # noqa: PT017 - or it is read
+    else:
+        assert read.facts == model.facts
+        assert read.weights.keys() == model.weights.keys()
+        assert all(torch.equal(read.weights[key], model.weights[key]) for key in model.weights)
+
+
+def test_a_changed_weight_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    SavedModel(FACTS, {"a": torch.full((100,), 1.5)}).write(path)
+    content = bytearray(path.read_bytes())
+    at = content.index(torch.full((3,), 1.5).numpy().tobytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"whole, got model={path} \(BadZipFile\)"):
         SavedModel.read(path)
 
 

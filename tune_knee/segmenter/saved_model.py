@@ -4,10 +4,11 @@ import io
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import IO, Final, Literal, Self
 
 import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -106,6 +107,7 @@ class SavedModel:
             raise ValueError(f"{must}, got no file at model={path}")
         try:
             file = io.BytesIO(path.read_bytes())  # of a cut file on disk torch says EINVAL
+            _must_be_unchanged(file)
             content = torch.load(file, map_location="cpu", weights_only=True)
         except (*DAMAGED, pickle.UnpicklingError) as error:
             raise ValueError(
@@ -137,3 +139,11 @@ class SavedModel:
                 f"width {facts.width:g}: {str(error).splitlines()[-1].strip()}"
             ) from error
         return network
+
+
+def _must_be_unchanged(file: IO[bytes]) -> None:
+    """Raise BadZipFile where a part is not what was written, which torch does not look for."""
+    with zipfile.ZipFile(file) as parts:
+        if (name := parts.testzip()) is not None:
+            raise zipfile.BadZipFile(f"{name} is damaged")
+    file.seek(0)

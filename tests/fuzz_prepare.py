@@ -1,0 +1,98 @@
+"""Coverage-guided fuzzing of what reads files, by hand: see CONTRIBUTING.md.
+
+    python tests/fuzz_prepare.py TARGET [options of libFuzzer, e.g. -max_total_time=600]
+
+Targets: ``prepare``, each kind of file within a whole folder; ``model``, a model's file. A finding
+stops it, and its input is kept as ``crash-*``; give that file's name to run it again.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import atheris
+
+with atheris.instrument_imports(include=["tune_knee.data", "pydicom", "nibabel", "PIL"]):
+    import torch
+    from made_model import FACTS
+    from spoilt_sources import (
+        EDITS,
+        SPOILABLE,
+        assert_whole_or_refused,
+        edited,
+        silent,
+        write_source,
+    )
+
+    from tune_knee.segmenter.saved_model import SavedModel
+
+_MOST_EDITS: Final = 8
+
+
+def spoilt(data: atheris.FuzzedDataProvider, content: bytes) -> bytes:
+    """A file with some edits, or in whole what the fuzzer gives."""
+    if data.ConsumeIntInRange(0, 7) == 0:
+        return bytes(data.ConsumeBytes(data.remaining_bytes()))
+    changes = [
+        (
+            data.ConsumeProbability() * (1 - 1e-9),
+            EDITS[data.ConsumeIntInRange(0, len(EDITS) - 1)],
+            bytes(data.ConsumeBytes(data.ConsumeIntInRange(1, 8))),
+        )
+        for _ in range(data.ConsumeIntInRange(1, _MOST_EDITS))
+    ]
+    return edited(content, changes)
+
+
+def prepare_target(folder: Path) -> Callable[[bytes], None]:
+    """A whole source folder in which one file is spoilt."""
+    whole = folder / "whole"
+    write_source(whole)
+
+    def target(given: bytes) -> None:
+        data = atheris.FuzzedDataProvider(given)
+        name = SPOILABLE[data.ConsumeIntInRange(0, len(SPOILABLE) - 1)]
+        content = spoilt(data, (whole / name).read_bytes())
+        with silent():
+            assert_whole_or_refused(whole, lambda src: (src / name).write_bytes(content))
+
+    return target
+
+
+def model_target(folder: Path) -> Callable[[bytes], None]:
+    """A model's file, spoilt."""
+    path = folder / "model.pt"
+    model = SavedModel(FACTS, {"a": torch.arange(6.0), "b.c": torch.ones(2, 3)})
+    model.write(path)
+    whole = path.read_bytes()
+
+    def target(given: bytes) -> None:
+        path.write_bytes(spoilt(atheris.FuzzedDataProvider(given), whole))
+        try:
+            read = SavedModel.read(path)
+        except ValueError as error:
+            assert f"model={path}" in str(error)  # noqa: PT017 - or it is read
+        else:
+            assert read.facts == model.facts
+            assert all(torch.equal(read.weights[key], model.weights[key]) for key in model.weights)
+
+    return target
+
+
+TARGETS: Final = {"prepare": prepare_target, "model": model_target}
+
+
+def main() -> None:
+    """Fuzz until a finding, or until the options say so."""
+    name, *options = sys.argv[1:] or [""]
+    if name not in TARGETS:
+        sys.exit(f"TARGET must be one of {', '.join(TARGETS)}, got TARGET={name or 'none'}")
+    with tempfile.TemporaryDirectory() as folder:
+        atheris.Setup([sys.argv[0], *options], TARGETS[name](Path(folder)))
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
