@@ -1,9 +1,11 @@
+import os
 import time
 
 import pytest
 import ray
 from tiny_knees import tiny_budget, tiny_knees
 
+from tune_knee import evaluation
 from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import TrialConfig
 from tune_knee.evaluation import EvaluationStage
@@ -14,11 +16,16 @@ TRIAL = TrialConfig(network="segformer_b2")
 
 
 @pytest.fixture
-def stage(local_ray, tmp_path):
+def storage(tmp_path):
     storage = FolderStorage(tmp_path)
     weights = build_network(TRIAL.network, regions=2, width=0.25).state_dict()
     for trial_id in ("aaa", "bbb"):
         Checkpoints.of(storage, trial_id).save_best(2, weights, referred=None)
+    return storage
+
+
+@pytest.fixture
+def stage(local_ray, storage):
     return EvaluationStage(storage, tiny_budget(), ray.put(tiny_knees()), gpus=0)
 
 
@@ -43,7 +50,25 @@ def test_without_waiting_only_what_is_done_is_handed_out(stage):
     started = time.monotonic()
     stage.submit("aaa", TRIAL)
     found = list(stage.done())
-    while not found and time.monotonic() < started + 60:
+    while not found and time.monotonic() < started + 300:
         time.sleep(0.1)
         found = list(stage.done())
     assert [tested.trial_id for tested in found] == ["aaa"]
+
+
+def test_trials_go_to_the_process_with_the_fewest_to_test(local_ray, storage, monkeypatch):
+    class Tester:  # says which process it is
+        def __init__(self, *settings):
+            pass
+
+        def test(self, trial_id, trial, dataset):
+            return os.getpid()
+
+    monkeypatch.setattr(evaluation, "_Tester", Tester)
+    budget, dataset = tiny_budget(), ray.put(tiny_knees())
+    stage = EvaluationStage(storage, budget, dataset, gpus=0, testers=2)
+    for number in range(4):
+        stage.submit(f"trial {number}", TRIAL)
+    processes = {each.trial_id: each.tested for each in stage.done(wait=True)}
+    first, second, third, fourth = (processes[f"trial {number}"] for number in range(4))
+    assert first == third != second == fourth

@@ -1,6 +1,7 @@
 """The test stage: a Ray task per trained trial, beside the training that is still going on."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -39,10 +40,17 @@ class _Tester:
 
 
 class EvaluationStage:
-    """Has trained trials tested in a process of its own and hands out what is done.
+    """Has trained trials tested in processes of its own and hands out what is done.
 
-    One process for all: to start and import takes longer than a preview trial's test. It is
-    started again if it dies.
+    They stay, for to start and import takes longer than a preview trial's test, and are started
+    again if they die. A trial goes to the one with the fewest to test.
+
+    Args:
+        storage: of the checkpoints.
+        budget: of every trial.
+        dataset: of the study.
+        gpus: share of a GPU that each process takes.
+        testers: how many processes.
     """
 
     def __init__(
@@ -52,20 +60,26 @@ class EvaluationStage:
         dataset: "ray.ObjectRef[KneeDataset]",
         *,
         gpus: float,
+        testers: int = 1,
     ) -> None:
         self._dataset = dataset
         # A CPU of its own would take one from the trials; a test takes seconds.
-        self._tester: Any = (
-            ray.remote(_Tester)
-            .options(num_cpus=0, num_gpus=gpus, max_restarts=-1, max_task_retries=2)
-            .remote(storage, budget)
+        tester: Any = ray.remote(_Tester).options(
+            num_cpus=0,
+            num_gpus=gpus,
+            max_restarts=-1,
+            max_task_retries=2,
+            scheduling_strategy="SPREAD",
         )
-        self._pending: dict[ray.ObjectRef[Tested], str] = {}
+        self._testers = [tester.remote(storage, budget) for _ in range(testers)]
+        self._pending: dict[ray.ObjectRef[Tested], tuple[str, int]] = {}
 
     def submit(self, trial_id: str, trial: TrialConfig) -> None:
         """Test a trial."""
-        reference = self._tester.test.remote(trial_id, trial, self._dataset)
-        self._pending[reference] = trial_id
+        load = Counter(number for _, number in self._pending.values())
+        number = min(range(len(self._testers)), key=lambda each: load[each])
+        reference = self._testers[number].test.remote(trial_id, trial, self._dataset)
+        self._pending[reference] = trial_id, number
 
     def done(self, *, wait: bool = False) -> Iterator[Evaluated]:
         """Tests that ended since the last call; with `wait`, all until none is pending."""
@@ -74,7 +88,7 @@ class EvaluationStage:
             if not ready:
                 return
             for reference in ready:
-                trial_id = self._pending.pop(reference)
+                trial_id, _ = self._pending.pop(reference)
                 try:
                     yield Evaluated(trial_id, ray.get(reference))
                 except ray.exceptions.RayError as error:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 # A process that dies (a kill, a node gone) is started again this often.
 _RETRIES: Final = 2
+# Trials at a time whose tests one process keeps up with, if a test takes a 16th of a training.
+_TRIALS_A_TESTER: Final = 16
 _TUNE_SETTINGS: Final = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # `Interruption` has it
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # MLflow and Parquet hold every result
@@ -218,7 +221,8 @@ def run_study(
     ENV_VARS_TO_PROPAGATE.difference_update(_NOT_HANDED_ON)
     shared = ray.put(dataset)
     test_gpus = min(each.gpus for each in plan.resources.values()) * TEST_SHARE
-    stage = EvaluationStage(plan.storage, plan.budget, shared, gpus=test_gpus)
+    testers = math.ceil(plan.max_concurrent / _TRIALS_A_TESTER)
+    stage = EvaluationStage(plan.storage, plan.budget, shared, gpus=test_gpus, testers=testers)
     callback = StudyCallback(plan, tracker, stage, view)
     outcomes = plan.outcomes()
     for trial_id, outcome in outcomes.items():
