@@ -36,6 +36,7 @@ def test_results_go_to_a_server_and_checkpoints_to_a_bucket(
     assert store.ended() == 0, store.said()
     must_equal(out, undisturbed, store.postgres_uri)
     assert not list(out.rglob("*.pt"))
+    assert "View run" not in store.said()
 
 
 @pytest.mark.parametrize(

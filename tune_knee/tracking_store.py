@@ -12,6 +12,7 @@ from mlflow.entities import LifecycleStage, Run
 from mlflow.environment_variables import (
     MLFLOW_HTTP_REQUEST_MAX_RETRIES,
     MLFLOW_HTTP_REQUEST_TIMEOUT,
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT,
 )
 from mlflow.exceptions import MlflowException
 from mlflow.utils import get_results_from_paginated_fn
@@ -37,9 +38,13 @@ def sqlite_uri(out: Path) -> str:
 
 
 def bound_requests() -> None:
-    """Let no request of this process to a server last long, unless the environment says so."""
+    """Let no request of this process to a server last long, unless the environment says so.
+
+    Nor print where in the server each run is that ends: a study has its own view.
+    """
     os.environ.setdefault(MLFLOW_HTTP_REQUEST_MAX_RETRIES.name, str(_RETRIES))
     os.environ.setdefault(MLFLOW_HTTP_REQUEST_TIMEOUT.name, str(_TIMEOUT_S))
+    os.environ.setdefault(MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.name, "true")
 
 
 def require_reachable(tracking_uri: str) -> None:
