@@ -81,8 +81,8 @@ class Recommendation:
 def recommend(response: Response, *, draws: int = 1000, seed: int = 0) -> Recommendation:
     """The best τ by the posterior mean, with what posterior draws say of it.
 
-    The interval says where the best τ may lie, given the fitted kernel; that the kernel itself
-    is estimated makes it somewhat narrow where trials are few.
+    The draws are over what the kernel may be, too, so that intervals and region are not too
+    narrow where trials are few.
 
     Args:
         response: of one network and objective.
@@ -130,7 +130,7 @@ def _density(lattice: TauLattice, best: NDArray[np.intp]) -> tuple[NDArray[np.fl
 def _gain(response: Response, drawn: NDArray[np.float64], best: int, rival: int) -> Gain:
     objective, points = response.objective, response.points
     grid, own = points[points[KNOWN]], points[~points[KNOWN]]
-    mean = response.process.predict(grid[list(TAU)].to_numpy()[[rival]])
+    mean, _ = response.kriging.moments(grid[list(TAU)].to_numpy()[[rival]])
     at_grid = float(objective.from_model(mean)[0])
     first = objective.sign * own[VALUE].head(len(grid))
     best_known = (objective.sign * grid[VALUE]).max()

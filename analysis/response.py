@@ -1,26 +1,20 @@
 """How an objective responds to τ: a Gaussian process over the simplex, for one network."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.linalg import cholesky
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from analysis.absent import Absent
+from analysis.kriging import Kriging
 from analysis.search import TAU, Objective, Search
 from analysis.tau_lattice import TauLattice
 from tune_knee import keys
 
 VALUE: Final = "value"
 LEAST_POINTS: Final = 5
-_RESTARTS: Final = 4
-_JITTER: Final = 1e-6  # of the largest variance, so that near-singular covariances have a root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +34,7 @@ class Response:
         sd: posterior standard deviation of the response there, without the noise between
             trials. Shape (L,).
         noise_sd: between trials at one τ, as fitted; model's scale.
-        process: the fitted process.
+        kriging: the fitted process.
     """
 
     network: str
@@ -52,11 +46,11 @@ class Response:
     mean: NDArray[np.float64]
     sd: NDArray[np.float64]
     noise_sd: float
-    process: GaussianProcessRegressor
+    kriging: Kriging
 
     @property
     def values(self) -> NDArray[np.float64]:
-        """Posterior mean on the objective's own scale, where it is the median. (L,)."""
+        """Posterior mean, brought to the objective's own scale. (L,)."""
         return self.objective.from_model(self.mean)
 
     @property
@@ -70,11 +64,7 @@ class Response:
         self, tau: NDArray[np.float64], draws: int, rng: np.random.Generator
     ) -> NDArray[np.float64]:
         """Responses drawn from the posterior, jointly at τ (P, 3); own scale. Shape (draws, P)."""
-        mean, covariance = _posterior(self.process, tau)
-        jitter = _JITTER * covariance.diagonal().max() + np.finfo(float).tiny
-        root = cholesky(covariance + jitter * np.eye(len(tau)), lower=True)
-        noise = rng.standard_normal((draws, len(tau)))
-        return self.objective.from_model(mean + noise @ root.T)
+        return self.objective.from_model(self.kriging.draw(tau, draws, rng))
 
 
 def fit_response(
@@ -82,19 +72,16 @@ def fit_response(
 ) -> Response | Absent:
     """Fit a Gaussian process to a network's finished trials, the grid's and the search's.
 
-    Matérn kernel (ν = 5/2) with a length for each of the three parts of τ, so that a change of
-    their order changes nothing, plus white noise; values standardised, hyperparameters by
-    maximal marginal likelihood (Rasmussen and Williams 2006, ch. 5), on the objective's scale
-    for models. A trial without a distance, since it never found a region, gets the worst of the
-    network's: it is at least that bad, and left out the place would look untried. Whatever
-    else differs between trials counts as noise.
+    By `Kriging.of`, on the objective's scale for models. A trial without a distance, since it
+    never found a region, gets the worst of the network's: it is at least that bad, and left out
+    the place would look untried. Whatever else differs between trials counts as noise.
 
     Args:
         search: whose trials.
         network: which of its networks.
         objective: which one.
         lattice: where to evaluate the fit.
-        seed: of the restarts of the likelihood's maximisation.
+        seed: of the hyperparameters' draws.
 
     Returns:
         The response; absent with fewer than `LEAST_POINTS` different τ, or where all values
@@ -108,8 +95,9 @@ def fit_response(
         return Absent(title=title, reason=reason)
     if points[VALUE].nunique() < 2:
         return Absent(title=title, reason="All trials have the same value, or none has any.")
-    process = _fit(points[list(TAU)].to_numpy(), objective.to_model(points[VALUE].to_numpy()), seed)
-    mean, covariance = _posterior(process, lattice.tau)
+    values = objective.to_model(points[VALUE].to_numpy())
+    kriging = Kriging.of(points[list(TAU)].to_numpy(), values, seed=seed)
+    mean, sd = kriging.moments(lattice.tau)
     return Response(
         network=network,
         objective=objective,
@@ -118,9 +106,9 @@ def fit_response(
         missing=int(points[objective.key].isna().sum()),
         lattice=lattice,
         mean=mean,
-        sd=np.sqrt(np.maximum(covariance.diagonal(), 0)),  # below 0 by rounding only
-        noise_sd=float(np.sqrt(_noise(process))),
-        process=process,
+        sd=sd,
+        noise_sd=kriging.noise_sd,
+        kriging=kriging,
     )
 
 
@@ -133,36 +121,3 @@ def worst_value(points: pd.DataFrame, objective: Objective) -> float:
     """The worst that any of the trials has; NaN if none has any."""
     values = objective.sign * points[objective.key]
     return float(objective.sign * values.min())
-
-
-def _fit(
-    tau: NDArray[np.float64], values: NDArray[np.float64], seed: int
-) -> GaussianProcessRegressor:
-    # Lengths from a fifth of an edge (finer cannot be told from noise with tens of trials) to
-    # far beyond it (the part does not matter).
-    shape = Matern(length_scale=[0.5] * 3, length_scale_bounds=(0.2, 10.0), nu=2.5)
-    amplitude = ConstantKernel(1.0, constant_value_bounds=(0.01, 100.0))
-    noise = WhiteKernel(0.1, noise_level_bounds=(1e-4, 2.0))
-    process = GaussianProcessRegressor(
-        amplitude * shape + noise,
-        normalize_y=True,
-        n_restarts_optimizer=_RESTARTS,
-        random_state=seed,
-    )
-    with warnings.catch_warnings():
-        # A hyperparameter at its bound is an answer: no noise, or a part that does not matter.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return process.fit(tau, values)
-
-
-def _posterior(
-    process: GaussianProcessRegressor, tau: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean (P,) and covariance (P, P) of the response itself, noise between trials taken off."""
-    mean, covariance = process.predict(tau, return_cov=True)
-    return mean, covariance - _noise(process) * np.eye(len(tau))
-
-
-def _noise(process: GaussianProcessRegressor) -> float:
-    """Variance of the noise, in the squared unit of what was fitted."""
-    return float(process.kernel_.k2.noise_level * process._y_train_std**2)

@@ -90,8 +90,8 @@ class TestDraws:
         found = fit(made_search(points=12, noise=0.02))
         drawn = found.draw(LATTICE.tau, 4000, np.random.default_rng(0))
         modelled = OVERLAP.to_model(drawn)
-        assert modelled.mean(axis=0) == pytest.approx(found.mean, abs=0.08 * found.sd.max())
-        assert modelled.std(axis=0) == pytest.approx(found.sd, rel=0.1, abs=0.01)
+        assert modelled.mean(axis=0) == pytest.approx(found.mean, abs=0.2 * found.sd.max())
+        assert modelled.std(axis=0) == pytest.approx(found.sd, rel=0.3, abs=0.01)
 
     def test_are_those_of_the_seed(self):
         found = fit(made_search(points=12, noise=0.02))

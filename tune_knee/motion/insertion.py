@@ -43,9 +43,10 @@ def find_insertion(
     """The insertion in every frame.
 
     Where the directions of the tendon, seen from the tibia, spread by a standard deviation
-    of 3 degrees or more: the point nearest to all lines (Cauchy-weighted least squares), if it is
-    within half a shaft's width of the tibia (`PIVOT`). Else each frame's foremost point of
-    the tibia, across its axis, that the tendon's lower half lies over (`CREST`).
+    of 3 degrees or more: the point nearest to all lines, each weighted by how well it is known
+    there (Cauchy-weighted least squares), if it is within half a shaft's width of the tibia
+    (`PIVOT`). Else each frame's foremost point of the tibia, across its axis, that the
+    tendon's lower half lies over (`CREST`).
 
     Args:
         tendons: N masks, of which some may be empty; `tibias` and `patellas` likewise.
