@@ -1,6 +1,6 @@
 """A mask as polygons that a hand can move: few corners, no holes, and still the mask."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -22,10 +22,10 @@ def polygons_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]] | None:
     """Polygons without holes that together are a mask, few corners each.
 
     The mask's outline runs along its pixels' edges, across their corners. Corners are left out
-    (Douglas and Peucker) by the largest of `TOLERANCES_PX` that keeps an IoU of `IOU` with it,
-    in area and drawn as `data prepare` draws it; where no such is, none are. A part with holes
-    is cut in two through each, along a column's edge: polygons of LabelMe have no holes, and a
-    label's polygons unite.
+    (Douglas and Peucker), of each part by the largest of `TOLERANCES_PX` that keeps an IoU of
+    `IOU` with it, in area and drawn as `data prepare` draws it; where no such is, none are. A
+    part with holes is cut in two through each, along a column's edge: polygons of LabelMe have
+    no holes, and a label's polygons unite.
 
     Args:
         mask: (H, W), not empty.
@@ -34,24 +34,11 @@ def polygons_of(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]] | None:
         Arrays (n, 2) of x, y in [0, W] x [0, H]; pixel (i, j) is [j, j + 1) x [i, i + 1). None
         where no polygons are the mask: holes of single pixels that lie close, for one.
     """
-    exact = shapely.MultiPolygon(_outlines(mask))
-    for tolerance in TOLERANCES_PX:
-        parts = [part.simplify(tolerance, preserve_topology=True) for part in exact.geoms]
-        if _iou(shapely.union_all(parts), exact) < IOU:
-            continue
-        polygons = _polygons(parts)
-        if _drawn_iou(polygons, mask) >= IOU:
-            return polygons
-    polygons = _polygons(exact.geoms)
-    return polygons if _drawn_iou(polygons, mask) >= IOU else None
-
-
-def _polygons(parts: Iterable[shapely.Polygon]) -> list[NDArray[np.float64]]:
-    return [
-        np.round(np.asarray(piece.exterior.coords)[:-1], _DIGITS)
-        for part in parts
-        for piece in _without_holes(part)
-    ]
+    polygons = [piece for part in _outlines(mask) for piece in _simplified(part)]
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    drawn = _drawn(polygons, (columns[0], rows[0]), cut.shape)
+    return polygons if _iou_drawn(drawn, cut) >= IOU else None
 
 
 def _outlines(mask: NDArray[np.bool_]) -> list[shapely.Polygon]:
@@ -67,23 +54,44 @@ def _outlines(mask: NDArray[np.bool_]) -> list[shapely.Polygon]:
     return polygons
 
 
-def _iou(one: shapely.Geometry, other: shapely.Geometry) -> float:
-    common = one.intersection(other).area
-    return float(common / (one.area + other.area - common))
+def _simplified(part: shapely.Polygon) -> list[NDArray[np.float64]]:
+    """A part by as few corners as will do, without holes."""
+    left, top, right, bottom = part.bounds
+    corner = (np.floor(left), np.floor(top))
+    shape = (int(np.ceil(bottom) - corner[1]), int(np.ceil(right) - corner[0]))
+    exact = _pieces(part)
+    wanted = _drawn(exact, corner, shape)
+    for tolerance in TOLERANCES_PX:
+        simple = part.simplify(tolerance, preserve_topology=True)
+        common = simple.intersection(part).area
+        if common < IOU * (simple.area + part.area - common):
+            continue
+        pieces = _pieces(simple)
+        if _iou_drawn(_drawn(pieces, corner, shape), wanted) >= IOU:
+            return pieces
+    return exact
 
 
-def _drawn_iou(polygons: Sequence[NDArray[np.float64]], mask: NDArray[np.bool_]) -> float:
-    """IoU of a mask and its polygons drawn as `data prepare` draws them."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    origin = (columns[0], rows[0])
-    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    size = max(cut.shape)
-    drawn = np.zeros((size, size), dtype=bool)
+def _pieces(part: shapely.Polygon) -> list[NDArray[np.float64]]:
+    return [
+        np.round(np.asarray(piece.exterior.coords)[:-1], _DIGITS) for piece in _without_holes(part)
+    ]
+
+
+def _drawn(
+    polygons: Sequence[NDArray[np.float64]], corner: tuple[float, float], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Polygons as `data prepare` draws them, in a box of rows and columns at a corner (x, y)."""
+    size = max(shape)
+    inside = np.zeros((size, size), dtype=bool)
     for points in polygons:
-        drawn |= at_least_half(polygon_coverage(points - origin, size))
-    wanted = np.zeros_like(drawn)
-    wanted[: cut.shape[0], : cut.shape[1]] = cut
-    return float((drawn & wanted).sum() / (drawn | wanted).sum())
+        inside |= at_least_half(polygon_coverage(points - corner, size))
+    return inside[: shape[0], : shape[1]]
+
+
+def _iou_drawn(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    union = int((one | other).sum())
+    return float((one & other).sum() / union) if union else 1.0
 
 
 def _without_holes(polygon: shapely.Polygon) -> Iterator[shapely.Polygon]:
