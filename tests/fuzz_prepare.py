@@ -14,7 +14,16 @@ from typing import Final
 
 import atheris
 
-with atheris.instrument_imports(include=["tune_knee.data", "pydicom", "nibabel", "PIL"]):
+_READERS: Final = [
+    "tune_knee",
+    "pydicom",
+    "nibabel",
+    "PIL",
+    "zipfile",
+    "torch._weights_only_unpickler",
+]
+
+with atheris.instrument_imports(include=_READERS):
     import torch
     from made_model import FACTS
     from spoilt_sources import (

@@ -168,6 +168,18 @@ def test_outlines_that_cross_themselves(points: Any, crossing: bool) -> None:
     assert crosses_itself(np.array(points, dtype=float)) is crossing
 
 
+def test_a_thousand_crossings_are_told_soon() -> None:
+    """Faces between them are not measured: their number grows as its square."""
+    rng = np.random.default_rng(0)
+    assert crosses_itself(rng.uniform(0, 64, (1500, 2)))
+
+
+def test_a_long_outline_that_crosses_nothing() -> None:
+    angles = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+    radius = 30 + 2 * np.cos(400 * angles)
+    assert not crosses_itself(radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
 def test_a_crossing_told_when_it_was_prepared() -> None:
     marks = [""] * 48
     marks[7] = "femur,patella"

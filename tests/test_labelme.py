@@ -79,6 +79,26 @@ def test_a_mask_fills_its_bounding_box_to_the_last_pixel(tmp_path: Path) -> None
         np.testing.assert_array_equal(bitmap.points, [[4, 7], [7, 9]])
 
 
+def comb(teeth: int) -> list[list[float]]:
+    """A line between its ends crosses it twice a tooth."""
+    tops = [[x / 16, 8.0 * (x % 2)] for x in range(2 * teeth)]
+    return [[x, y + 1] for x, y in tops]
+
+
+def test_a_comb_is_an_outline(tmp_path: Path) -> None:
+    (outline,) = read(write_label(tmp_path / "0.json", [shape("femur", comb(250))], "0.png")).shapes
+    assert len(outline.points) == 500
+
+
+@pytest.mark.parametrize("far", [-1.0, 1.0])
+def test_coordinates_beyond_every_frame_are_none(tmp_path: Path, far: float) -> None:
+    reaching = [[1, 1], [far * 2**27, 2], [1, 5]]
+    read(write_label(tmp_path / "0.json", [shape("femur", reaching)], "0.png"))
+    reaching[1][0] *= 1.000001
+    path = write_label(tmp_path / "1.json", [shape("femur", reaching)], "0.png")
+    assert "shapes.0.points.1.0: Input should be" in problem(path)
+
+
 @pytest.mark.parametrize(
     ("spoiled", "message"),
     [
@@ -96,6 +116,7 @@ def test_a_mask_fills_its_bounding_box_to_the_last_pixel(tmp_path: Path) -> None
             "shape_type must be one of polygon, .* got line",
         ),
         (shape("femur", [[1, 1]], "point"), "got point"),
+        (shape("femur", comb(251)), "a polygon must cross a line 500 times at most, got 502"),
         (shape("femur", [[1, 1], [2, 2]], "mask"), "a mask must hold a base64 PNG"),
         (shape("femur", [[1, 1], [2, 2]], "mask", mask="??"), "a mask must hold a base64 PNG"),
         (shape("femur", [[1, 1], [2, 2]], "mask", mask="aGk="), "a mask must hold a base64 PNG"),

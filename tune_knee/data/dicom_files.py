@@ -170,12 +170,12 @@ def _faults(dataset: Dataset, path: Path) -> Iterable[tuple[str, object]]:
 
 
 def _most_frames(dataset: Dataset, path: Path) -> float:
-    """How many frames a file has room for: of its pixels, or of the least of compressed ones."""
+    """How many frames a file has room for, of its pixels or compressed to nothing; at least one."""
     least = _LEAST_FRAME_BYTES
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         bits = (number(dataset.get(name)) or 0 for name in ("Rows", "Columns", "BitsAllocated"))
         least = max(1, math.prod(bits) // 8)
-    return path.stat().st_size / least
+    return max(1.0, path.stat().st_size / least)
 
 
 def _image(dataset: Dataset, path: Path, place: str) -> DicomImage:
