@@ -117,7 +117,6 @@ def test_the_host_of_all_results_is_cut_off(
     wait_until(under_way, 900, "two trials have saved states")
     store.store.cut()
     time.sleep(60)
-    assert (out / "unsent.jsonl").stat().st_size
     store.store.restore()
     stopped = stops_or_ends(store, out)
     must_equal(out, undisturbed, store.postgres_uri)
@@ -125,7 +124,7 @@ def test_the_host_of_all_results_is_cut_off(
     assert lost <= 2 * MOST_LOST
     matrix.add(
         "MLflow and the bucket of the checkpoints cut off for 60 s",
-        "trials waited for the bucket, results on disk for MLflow; all went on "
+        "trials waited for the bucket, and all went on "
         + ("by `--resume`" if stopped else "by itself"),
         lost,
     )
