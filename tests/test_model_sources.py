@@ -13,8 +13,11 @@ from analysis.beside_grid import beside_grid
 from analysis.load import load_study
 from analysis.ranking import rank_trials, score_trials
 from tune_knee.checkpoints import Checkpoints
+from tune_knee.config import LossWeights, TrialConfig
 from tune_knee.manifest import Manifest
 from tune_knee.model_sources import TrainedStudy, find_models
+from tune_knee.refinement_plan import RefinementPlan
+from tune_knee.registration import standing_of
 from tune_knee.storage import FolderStorage
 from tune_knee.tracking_store import sqlite_uri
 
@@ -100,6 +103,34 @@ class TestStudy:
         trained_study(tmp_path / "ce1", trials=trials, tracking_uri=sqlite_uri(study))
         with pytest.raises(ValueError, match="got 0 of 1 in study=ce1; tested without a score"):
             find_models(str(tmp_path / "ce1"), tracking_uri=None)
+
+    def test_a_refinements_best_are_its_own_as_ranked_with_the_grid(
+        self, study: Path, tmp_path: Path
+    ) -> None:
+        grid = Manifest.read(study)
+        address = (grid.tracking_uri, grid.study_id)
+        trials = {
+            TrialConfig(network="segformer_b2", loss="ce2+boundary", tau=tau): TESTED
+            for tau in (LossWeights(ce=0.9, boundary=0.1), LossWeights(ce=0.1, boundary=0.9))
+        }
+        refines = RefinementPlan(search=address, top=2, grid=address)
+        out = tmp_path / "refined"
+        manifest = trained_study(
+            out, trials=trials, tracking_uri=grid.tracking_uri, refines=refines
+        )
+        own = set(manifest.trials_by_id())
+        refined = TrainedStudy.open(out)
+        ranked = rank_trials(score_trials(refined.field.study.tests))["trial"].tolist()
+        assert len(ranked) == 2 + 2
+        assert refined.best(2) == [trial for trial in ranked if trial in own]
+        with pytest.raises(ValueError, match="got 2 of 3 in study=refined"):
+            find_models(str(out), tracking_uri=None, top=3)
+        standing = standing_of(refined, refined.best()[0])
+        assert (standing.scored, standing.beside) == (4, "knees")
+        assert standing.rank == 1 + sum(
+            score > standing.score
+            for score in score_trials(refined.field.study.tests).groupby("trial")["score"].sum()
+        )
 
     def test_no_study_there(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"a study's folder must hold study.json, got model="):

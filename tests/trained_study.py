@@ -15,6 +15,7 @@ from tune_knee.config import LossWeights, TrialConfig
 from tune_knee.data.dataset import KneeDataset, write_dataset
 from tune_knee.manifest import Manifest
 from tune_knee.networks import build_network
+from tune_knee.refinement_plan import RefinementPlan
 from tune_knee.storage import FolderStorage
 from tune_knee.testing import aggregate_frames, evaluate_trial
 from tune_knee.tracking import StudyTracker
@@ -46,6 +47,7 @@ def trained_study(
     *,
     trials: Mapping[TrialConfig, str] = MappingProxyType(TRIALS),
     tracking_uri: str | None = None,
+    refines: RefinementPlan | None = None,
 ) -> Manifest:
     """Make a study's folder, with trials that are tested, trained only, or pruned."""
     knees = knees_of_cases()
@@ -55,6 +57,7 @@ def trained_study(
         study_id=f"id-of-{out.name}",
         grid="tiny",
         trials=tuple(trials),
+        refines=refines,
         budget=BUDGET,
         data=out / "data",
         fingerprint=dataset.fingerprint,
@@ -98,6 +101,7 @@ def tracker_of(manifest: Manifest, out: Path) -> StudyTracker:
             keys.DATA: str(manifest.data),
             keys.PLANNED: str(manifest.planned),
             keys.HARDEST_REGION: "bar",
+            **({} if manifest.refines is None else manifest.refines.params()),
         },
     )
 
