@@ -6,6 +6,7 @@ Targets: ``prepare``, each kind of file within a whole folder; ``model``, a mode
 stops it, and its input is kept as ``crash-*``; give that file's name to run it again.
 """
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -38,6 +39,7 @@ with atheris.instrument_imports(include=_READERS):
     from tune_knee.segmenter.saved_model import SavedModel
 
 _MOST_EDITS: Final = 8
+_OTHER_CASES: Final = ("a0", "a1", "a2")  # so that every split has one
 
 
 def spoilt(data: atheris.FuzzedDataProvider, content: bytes) -> bytes:
@@ -56,16 +58,18 @@ def spoilt(data: atheris.FuzzedDataProvider, content: bytes) -> bytes:
 
 
 def prepare_target(folder: Path) -> Callable[[bytes], None]:
-    """A whole source folder in which one file is spoilt."""
-    whole = folder / "whole"
-    write_source(whole)
+    """A source folder of four cases, in which one file is spoilt."""
+    write_source(folder / "all")
+    for name in SPOILABLE:
+        for case in {*_OTHER_CASES, Path(name).parts[0]}:
+            shutil.copytree(folder / "all" / case, folder / name / case)
 
     def target(given: bytes) -> None:
         data = atheris.FuzzedDataProvider(given)
         name = SPOILABLE[data.ConsumeIntInRange(0, len(SPOILABLE) - 1)]
-        content = spoilt(data, (whole / name).read_bytes())
+        content = spoilt(data, (folder / name / name).read_bytes())
         with silent():
-            assert_whole_or_refused(whole, lambda src: (src / name).write_bytes(content))
+            assert_whole_or_refused(folder / name, lambda src: (src / name).write_bytes(content))
 
     return target
 

@@ -140,6 +140,21 @@ def test_differences_are_the_largest() -> None:
     assert found.logits == pytest.approx(0.5, abs=1e-5)
 
 
+def test_logits_are_measured_by_the_frames_largest() -> None:
+    weights = {key: value.clone() for key, value in SMALL.weights.items()}
+    weights["decode_head.conv_seg.bias"] += torch.tensor([20.0, 0.0])
+    model = SavedModel(SMALL.facts, weights)
+    ours = ExportedNetwork(model)
+
+    def run(squares: np.ndarray) -> tuple[Floats, Floats]:
+        with torch.no_grad():
+            probabilities, logits = ours(torch.from_numpy(squares))
+        logits[0, 1] += 0.5
+        return probabilities.numpy(), logits.numpy()
+
+    assert compare(model, run).logits == pytest.approx(0.5 / 20, rel=0.01)
+
+
 def test_frames_to_compare_are_of_many_kinds() -> None:
     frames = frames_to_compare(FACTS)
     assert frames.shape == (4, 1, 32, 32)
