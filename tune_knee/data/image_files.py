@@ -64,7 +64,7 @@ def decoded(content: bytes, where: str, problems: Problems) -> SourceImage | Non
         return None
     pixels = _pixels(content) if size is not None else None
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
-        got = "none" if pixels is None else pixels.dtype
+        got = "none" if pixels is None else str(pixels.dtype)
         must = "the image must be a whole PNG, JPEG or TIFF of 8 or 16 bit"
         problems.add(where, must, got=got, mend="export it again")
         return None

@@ -112,10 +112,11 @@ class MaskLabels:
             if stacked:
                 changed_ns = self.path.stat().st_mtime_ns
                 stack = _stack(self.path, (width, height, self.frames), changed_ns)
-                plane = stack[:, :, self.frame].T.astype(np.int64)
+                plane: NDArray[np.integer] = stack[:, :, self.frame].T.astype(np.int64)
             else:
                 content = self.path.read_bytes()
-                if (size := image_size(content)) not in (None, (height, width)):
+                size = image_size(content)
+                if size is not None and size != (height, width):
                     must = f"a mask must have its image's height x width {height} x {width}"
                     mend = "mask the image as it is stored"
                     problems.add(self.place, must, got=f"{size[0]} x {size[1]}", mend=mend)

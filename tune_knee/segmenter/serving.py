@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tune_knee.data.image_files import decoded
 from tune_knee.data.problems import Problems
 from tune_knee.data.rasterisation import CentreCrop
-from tune_knee.data.rendering import windowed
+from tune_knee.data.rendering import window_of
 from tune_knee.data.resizing import resize
 from tune_knee.segmenter.geometry import to_original, to_square
 from tune_knee.segmenter.saved_model import ModelFacts, SavedModel
@@ -90,7 +90,7 @@ def _square(pixels: NDArray[Any], number: int, facts: ModelFacts) -> NDArray[np.
     crop = CentreCrop(height, width, facts.prepared_size_px)
     plane = resize(crop.crop(pixels).astype(np.float32), facts.prepared_size_px)
     try:
-        return to_square(windowed(plane[None])[0], facts)
+        return to_square(window_of(plane[None]).apply(plane), facts)
     except ValueError as error:
         raise ValueError(f"image {number}: {error}") from error
 
