@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from tiny_knees import tiny_knees, to_the_bit
 
+from tune_knee import keys
 from tune_knee.data.dataset import write_dataset
 from tune_knee.manifest import Manifest
 from tune_knee.trial_folder import FAILED, TRAINED, TrialFolder
@@ -149,6 +150,17 @@ def test_a_study_trains_tests_and_ranks_all_trials(undisturbed: Path) -> None:
     scored = [value for _, key, value in scores(undisturbed) if key == "test/score"]
     regions, ranked = 2, 2  # ce1 has no score
     assert sum(scored) == regions * ranked * (ranked + 1)
+
+
+def test_what_tune_keeps_of_a_trial_does_not_grow_with_the_others(undisturbed: Path) -> None:
+    (state,) = (undisturbed / "ray").glob("*/experiment_state-*.json")
+    kept = [text for text, _ in json.loads(state.read_text())["trial_data"]]
+    ids = [json.loads(text)["config"][keys.TRIAL_ID] for text in kept]
+    assert sorted(ids) == sorted(Manifest.read(undisturbed).trials_by_id())
+    for mine, text in zip(ids, kept, strict=True):
+        # Functions are in it pickled, in hexadecimal digits.
+        assert not [other for other in ids if other != mine and other in text]
+        assert not [other for other in ids if other != mine and other.encode().hex() in text]
 
 
 def test_kill_of_the_driver_and_resume_equal_an_undisturbed_study(
