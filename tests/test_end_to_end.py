@@ -16,6 +16,7 @@ import pytest
 from listening import command_line, tree
 from tiny_study import asked, begin, must_equal, query, registered, run, scores, write_inputs
 
+from tune_knee import keys
 from tune_knee.data.dataset import open_dataset
 from tune_knee.manifest import Manifest
 from tune_knee.model_sources import find_models
@@ -98,6 +99,17 @@ def test_its_winner_is_registered_as_it_was_tested(inputs: Path, undisturbed: Pa
     for mask, png in zip(masks, tested, strict=True):
         expected = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(mask, expected)
+
+
+def test_what_tune_keeps_of_a_trial_does_not_grow_with_the_others(undisturbed: Path) -> None:
+    (state,) = (undisturbed / "ray").glob("*/experiment_state-*.json")
+    kept = [text for text, _ in json.loads(state.read_text())["trial_data"]]
+    ids = [json.loads(text)["config"][keys.TRIAL_ID] for text in kept]
+    assert sorted(ids) == sorted(Manifest.read(undisturbed).trials_by_id())
+    for mine, text in zip(ids, kept, strict=True):
+        # Functions are in it pickled, in hexadecimal digits.
+        assert not [other for other in ids if other != mine and other in text]
+        assert not [other for other in ids if other != mine and other.encode().hex() in text]
 
 
 def test_kill_of_the_driver_and_resume_equal_an_undisturbed_study(

@@ -204,6 +204,26 @@ def _trial_id(trial: Trial) -> str:
     return str(trial.config[keys.TRIAL_ID])
 
 
+class _Labels:
+    """What trials are called in Tune.
+
+    Tune copies it for each trial, and pickles it with each into a file that a study never
+    reads. All copies are one, and a pickled one leaves the plan behind: it names all trials.
+    """
+
+    def __init__(self, plan: StudyPlan) -> None:
+        self._plan = plan
+
+    def __call__(self, trial: Trial) -> str:
+        return self._plan.trials[_trial_id(trial)].label
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Labels":
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
 def run_study(
     plan: StudyPlan,
     dataset: KneeDataset,
@@ -278,7 +298,7 @@ def _train(
         raise_on_failed_trial=False,
         storage_path=f"{place}/ray",
         storage_filesystem=files,
-        trial_name_creator=lambda trial: plan.trials[_trial_id(trial)].label,
-        trial_dirname_creator=lambda trial: _trial_id(trial),
+        trial_name_creator=_Labels(plan),
+        trial_dirname_creator=_trial_id,
         verbose=0,
     )
