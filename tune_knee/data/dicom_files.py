@@ -117,7 +117,7 @@ def read_header(path: Path, place: str, problems: Problems) -> Dataset | None:
 def _deflated(path: Path) -> bool:
     """Whether all but the first lines is one compressed stream, of a size that nobody tells."""
     meta = read_file_meta_info(path)
-    return meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    return bool(meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
 
 
 def read_image_header(
@@ -169,7 +169,7 @@ def _faults(dataset: Dataset, path: Path) -> Iterable[tuple[str, object]]:
 
 def _most_frames(dataset: Dataset, path: Path) -> float:
     """How many frames a file has room for, of its pixels or compressed to nothing; at least one."""
-    least = _LEAST_FRAME_BYTES
+    least: float = _LEAST_FRAME_BYTES
     if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
         bits = (number(dataset.get(name)) or 0 for name in ("Rows", "Columns", "BitsAllocated"))
         least = max(1, math.prod(bits) // 8)

@@ -65,5 +65,5 @@ def _expected(model: SavedModel, squares: NDArray[np.uint8]) -> tuple[Floats, Fl
     """Probabilities and logits as the study's test and `Segmenter` compute them, in PyTorch."""
     network = model.build().eval()
     frames = torch.from_numpy(squares[:, 0])
-    logits = torch.cat([network(standardise(each.float().div_(255))) for each in frames.split(1)])
+    logits = torch.cat([network(standardise(each[None].float().div_(255))) for each in frames])
     return torch.sigmoid(logits).numpy(), logits.numpy()

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from torch.jit import TracingCheckError
+from torch.jit import TracingCheckError  # type: ignore[attr-defined]
 
 from tune_knee.checks import must_be_one_of
 from tune_knee.export.agreement import TOLERANCE, Agreement, compare

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.export import Dim
+from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from tune_knee.export.graph import ExportedNetwork, Floats, Runner, example_squares
 
@@ -22,14 +23,14 @@ def write_torchscript(
 ) -> None:
     """Trace the network and write it."""
     with _torchscript():
-        traced = torch.jit.trace(network, example_squares(size_px))
+        traced = torch.jit.trace(network, example_squares(size_px))  # type: ignore[no-untyped-call]
         torch.jit.save(traced, path, _extra_files={FACTS_FILE: _facts(metadata)})
 
 
 def load_torchscript(path: Path) -> Runner:
     """Run a TorchScript file on the CPU."""
     with _torchscript():
-        return _runner(torch.jit.load(path, map_location="cpu"))
+        return _runner(torch.jit.load(path, map_location="cpu"))  # type: ignore[no-untyped-call]
 
 
 def write_torch_export(
@@ -72,5 +73,5 @@ def _torchscript() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=FutureWarning)
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", TracerWarning)
         yield
