@@ -59,8 +59,8 @@ def decoded(content: bytes, where: str, problems: Problems) -> SourceImage | Non
     """The image in a file's bytes, or None where it cannot be read; `problems` then says why."""
     size = image_size(content)
     if size is not None and math.prod(size) > LARGEST_PX:
-        must, got = f"an image must have {LARGEST_PX} pixels at most", f"{size[0]} x {size[1]}"
-        problems.add(where, must, got=got, mend="export it again")
+        must = f"an image must have {LARGEST_PX} pixels at most"
+        problems.add(where, must, got=f"{size[0]} x {size[1]}", mend="export it again")
         return None
     pixels = _pixels(content) if size is not None else None
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):

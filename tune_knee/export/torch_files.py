@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.export import Dim
+from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from tune_knee.export.graph import ExportedNetwork, Floats, Runner, example_squares
 
@@ -72,5 +73,5 @@ def _torchscript() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=FutureWarning)
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        warnings.simplefilter("ignore", TracerWarning)
         yield
