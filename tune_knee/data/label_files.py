@@ -108,7 +108,6 @@ class MaskLabels:
         """Its regions; what does not fit the image goes to `problems`."""
         stacked = self.path.name.lower().endswith(STACK_SUFFIXES)
         height, width = image.height, image.width
-        plane: NDArray[np.integer]
         try:
             if stacked:
                 changed_ns = self.path.stat().st_mtime_ns
