@@ -222,9 +222,10 @@ class Lab:
                 which know all studies.
         """
         if storage is not None:
-            logs = storage.glob("trials/*/train.log")
+            logs = set(storage.glob("trials/*/train.log"))
         else:
-            logs = self.sessions.glob("session_*/logs/worker-*.err")
+            found = self.sessions.glob("session_*/logs/worker-*.err")
+            logs = {log.resolve() for log in found}  # the latest session has two names
         return Counter(trained_intervals(logs))
 
 

@@ -2,11 +2,13 @@
 
 import contextlib
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fault_matrix import FaultMatrix
+from lab import repeated, trained_intervals
 from tiny_study import asked, begin, must_equal, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1800)]
@@ -87,5 +89,5 @@ def test_what_is_on_disk_is_cut_in_half(
     matrix.add(
         "a trial's state cut in half",
         "that trial failed by name; with the state removed, `--retry-failed` trained it anew",
-        None,
+        repeated(Counter(trained_intervals(out.glob("trials/*/train.log")))),
     )

@@ -1,5 +1,6 @@
 """A real preview study on several hosts, with its results on servers."""
 
+import os
 import time
 from pathlib import Path
 
@@ -41,5 +42,6 @@ def test_the_five_networks_are_trained_tested_and_ranked(
     matrix.undisturbed = (
         f"`{' '.join(asked)}` on the phantom, {len(trials)} trials of the 55, on "
         f"{len(WORKERS)} workers of one CPU, with MLflow on PostgreSQL and checkpoints and "
-        f"artifacts in a bucket: all trained, tested and ranked in {took_min:.0f} min."
+        f"artifacts in a bucket: all trained, tested and ranked in {took_min:.0f} min, with a load "
+        f"of {os.getloadavg()[2]:.0f} on this machine's {os.cpu_count()} cores."
     )
