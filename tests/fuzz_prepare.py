@@ -15,14 +15,7 @@ from typing import Final
 
 import atheris
 
-_READERS: Final = [
-    "tune_knee",
-    "pydicom",
-    "nibabel",
-    "PIL",
-    "zipfile",
-    "torch._weights_only_unpickler",
-]
+_READERS: Final = ["tune_knee.data", "tune_knee.segmenter", "pydicom", "nibabel", "PIL"]
 
 with atheris.instrument_imports(include=_READERS):
     import torch
