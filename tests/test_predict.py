@@ -314,7 +314,7 @@ def test_places_for_the_output(tmp_path: Path, run, capsys: pytest.CaptureFixtur
     assert run(src, out="empty") == 2
     assert "must be one that tune_knee wrote" in capsys.readouterr().err
     assert run(src, model=tmp_path / "none.pt", out="new") == 2
-    assert "got no file at model=" in capsys.readouterr().err
+    assert "none.pt, which is not there" in capsys.readouterr().err
 
 
 def test_a_mask_that_was_broken_since(
