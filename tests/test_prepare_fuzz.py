@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
@@ -91,6 +91,7 @@ def salt(folder: Path) -> tuple[str, str]:
 
 @many
 @given(name=files, other=files)
+@example(name="png/im.json", other="inside/im.json")  # two depths in one sequence
 def test_files_are_put_in_anothers_place(whole: Path, name: str, other: str) -> None:
     def spoil(src: Path) -> None:
         (src / name).write_bytes((src / other).read_bytes())

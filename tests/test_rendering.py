@@ -100,7 +100,7 @@ def test_a_case_of_two_depths(tmp_path: Path) -> None:
     case, problems = render(tmp_path)
     assert case is None
     assert problems == [
-        "a: a sequence must be all 8 or all 16 bit, got both; export all of it in one depth"
+        "a/0.json: a sequence must be all 8 or all 16 bit, got both; export all of it in one depth"
     ]
 
 

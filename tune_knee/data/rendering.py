@@ -117,8 +117,9 @@ def _through_windows(
         if not wide:
             continue
         if len(wide) < len(members):
-            mend = "export all of it in one depth"
-            problems.add(name, "a sequence must be all 8 or all 16 bit", got="both", mend=mend)
+            must, mend = "a sequence must be all 8 or all 16 bit", "export all of it in one depth"
+            narrow = next(n for n in members if n not in wide)
+            problems.add(frames[narrow].place, must, got="both", mend=mend)
             continue
         try:
             windows[name] = window_of(np.stack([planes[n] for n in wide]))
