@@ -14,7 +14,7 @@ test: lint
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "slow and not hosts" $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not faults" $(ARGS)
 
 # As root, with iproute2 and PostgreSQL; writes the table of docs/faults.md.
 test-faults: $(VENV)/.installed-dev
