@@ -28,7 +28,7 @@ import pandas as pd
 from ray import tune
 from rich.console import Console
 
-from tune_knee import evaluation, keys, run, study
+from tune_knee import evaluation, keys, run, study, study_log
 from tune_knee.cli import parse
 from tune_knee.config import TrialConfig
 from tune_knee.data.dataset import KneeDataset
@@ -140,7 +140,7 @@ def run_one(folder: Path, times: int, reports: int) -> None:
          "--out", str(folder / "study"), "--budget", "preview", "--seeds", str(times)]
     )  # fmt: skip
     console = Console(stderr=True)
-    run.quieten_libraries()
+    study_log.quieten_libraries()
     opened = open_study(asked, console)
     before_mib = memory_mib("RssAnon")
     started, cpu_s = time.perf_counter(), time.process_time()

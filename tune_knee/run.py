@@ -4,17 +4,15 @@ import logging
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from ray.tune import TuneError
 from rich.console import Console
-from rich.logging import RichHandler
 
 from analysis.console import ranking_table
 from analysis.load import load_study
 from analysis.ranking import score_metrics, score_trials
-from tune_knee import delivery, keys, preflight
+from tune_knee import keys, preflight
 from tune_knee.cli import Arguments, parse
 from tune_knee.cluster import Cluster, join_cluster, plan_study, start_ray
 from tune_knee.dry_run import dry_run
@@ -28,6 +26,7 @@ from tune_knee.registration import register_trial
 from tune_knee.search import TauSearch, storage_in
 from tune_knee.search_plan import repeated
 from tune_knee.study import run_study
+from tune_knee.study_log import log_to, quieten_libraries
 from tune_knee.study_plan import SearchSession, StudyPlan
 from tune_knee.summary import announce, external_weights_by_region, mlflow_command
 from tune_knee.tracking import StudyTracker
@@ -43,38 +42,6 @@ _OPEN_CLUSTER: Final = (
     "start it again with RAY_AUTH_MODE=token (docs/security.md)"
 )
 _PATIENCE_INTERRUPTED_S: Final = 5.0  # who presses Ctrl-C does not wait a minute for MLflow
-
-
-def quieten_libraries() -> None:
-    """What libraries log goes where our own log goes, past handlers of their own."""
-    for name in ("ray", "mlflow", "alembic", "optuna"):
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
-    # It looks for results in files of Tune's that we do not have Tune write.
-    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
-
-
-def log_to(path: Path, console: Console) -> None:
-    """Log into the study's file, and that MLflow is away to the terminal.
-
-    Without a terminal all our own lines go to stderr too.
-    """
-    logging.raiseExceptions = False  # a full disk has no room for the log either
-    handlers: list[logging.Handler] = [logging.FileHandler(path)]
-    if console.is_terminal:
-        noticed = RichHandler(console=console, show_path=False)
-        noticed.addFilter(logging.Filter(delivery.__name__))
-        handlers.append(noticed)
-    else:
-        shown = logging.StreamHandler()
-        shown.addFilter(logging.Filter("tune_knee"))
-        handlers.append(shown)
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-        handlers=handlers,
-        force=True,
-    )
 
 
 def open_tracker(opened: OpenedStudy) -> StudyTracker:
@@ -296,6 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         Console(stderr=True).print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
         return 2
+    except KeyboardInterrupt:  # outside of the training, or once more while MLflow is told
+        return _INTERRUPTED
 
 
 if __name__ == "__main__":
