@@ -86,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of {', '.join(FORMATS)}; masks always. dicom-seg names the patient, as its source "
         "does (default: %(default)s)",
     )
+    _add_how_to_predict(parser)
+    return parser
+
+
+def _add_how_to_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tta",
         action="store_true",
@@ -114,7 +119,6 @@ def _parser() -> argparse.ArgumentParser:
         help="as of data prepare: secret that patients' names are hidden with "
         "(default: ~/.tune_knee/salt)",
     )
-    return parser
 
 
 if __name__ == "__main__":
