@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out/paper
+# A file's tests stay together, as they share what took long to make.
+AT_ONCE ?= --numprocesses 2 --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: study test test-slow test-faults lint
@@ -11,7 +13,7 @@ study: $(VENV)/.installed
 	$(BIN)/python -m tune_knee.run --grid paper --out $(OUT) $(ARGS)
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(ARGS)
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "slow and not faults" $(ARGS)

@@ -16,6 +16,8 @@ def pytest_configure() -> None:
     luck would have found as well.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Ray's workers are nice by default, and would starve beside tests that run at once.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     repeatable = bool(os.environ.get("CI"))
     settings.register_profile("tune_knee", deadline=None, derandomize=repeatable)
     settings.load_profile("tune_knee")
