@@ -41,7 +41,7 @@ class StudySearcher(Searcher):
         self._running[trial_id] = ours
         if len(self._running) > self._most_at_once:
             self._most_at_once = len(self._running)
-            log.info("%d trials of the search at a time", self._most_at_once)
+            log.info("trials of the search at a time: %d", self._most_at_once)
         return {keys.TRIAL_ID: ours, keys.TRIAL_CONFIG: json.dumps(asdict(trial))}
 
     def on_trial_complete(
