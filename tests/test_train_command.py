@@ -1,6 +1,8 @@
 import logging
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 from tiny_knees import tiny_knees, to_the_bit
@@ -9,6 +11,8 @@ from tune_knee import keys, train_command
 from tune_knee.checkpoints import Checkpoints
 from tune_knee.config import BUDGETS, LossWeights, TrialConfig, trial_id, trial_seed
 from tune_knee.data.dataset import write_dataset
+from tune_knee.segmenter.saved_model import SavedModel
+from tune_knee.segmenter.segmenter import Segmenter
 from tune_knee.storage import FolderStorage
 from tune_knee.training import Trainer
 from tune_knee.training_config import StoppingConfig
@@ -209,7 +213,25 @@ def interrupts_once(method):
 def test_frames_of_another_size_are_resized(run, tmp_path, monkeypatch):
     monkeypatch.setitem(BUDGETS, "preview", replace(BUDGETS["preview"], image_size_px=32))
     assert run(steps=2) == 0
-    assert only_folder(tmp_path / "out").read_outcome().steps == 2
+    folder = only_folder(tmp_path / "out")
+    assert folder.read_outcome().steps == 2
+    facts = SavedModel.read(folder.root / "model.pt").facts
+    assert (facts.prepared_size_px, facts.image_size_px) == (64, 32)
+
+
+def test_the_models_file_finds_what_the_test_found(run, tmp_path, capsys):
+    assert run() == 0
+    folder = only_folder(tmp_path / "out")
+    path = folder.root / "model.pt"
+    assert f"Model: {path}\n" in capsys.readouterr().out
+    model = SavedModel.read(path)
+    assert model.facts.trial_id == folder.root.name
+    dataset = tiny_knees(train=8, size_px=64)
+    test = dataset.indices("test")
+    pngs = pd.read_parquet(folder.masks_path)["png"]
+    tested = [cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED) for png in pngs]
+    found = Segmenter([model]).masks(np.asarray(dataset.images[test]))
+    np.testing.assert_array_equal(found, tested)
 
 
 def test_without_data_the_phantom_is_made_once(run, data, tmp_path, monkeypatch):

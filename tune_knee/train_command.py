@@ -32,6 +32,7 @@ from tune_knee.config import (
 from tune_knee.data.dataset import KneeDataset, open_dataset
 from tune_knee.data.phantom import make_phantom
 from tune_knee.resumable import ResumableTrainer
+from tune_knee.segmenter.saved_model import THRESHOLD, ModelFacts, SavedModel
 from tune_knee.stopping import Decision, SeriesCriterion
 from tune_knee.storage import FolderStorage
 from tune_knee.testing import aggregate_frames, evaluate_trial, spacing_source
@@ -78,6 +79,8 @@ class Job:
     """What is trained, on what, and where it is kept.
 
     Attributes:
+        dataset: at the budget's size.
+        prepared_size_px: side of its frames before.
         name: of the folder below ``<out>/trials``: the trial's id, and the seed if one was
             asked for.
     """
@@ -85,6 +88,7 @@ class Job:
     trial: TrialConfig
     budget: Budget
     dataset: KneeDataset
+    prepared_size_px: int
     out: Path
     name: str
     seed: int
@@ -98,6 +102,11 @@ class Job:
     def checkpoints(self) -> Checkpoints:
         """Last state and best weights, in the same folder."""
         return Checkpoints.of(FolderStorage(self.out), self.name)
+
+    @property
+    def model_path(self) -> Path:
+        """The model's file, in the same folder."""
+        return self.folder.root / "model.pt"
 
 
 def parse(arguments: Sequence[str] | None) -> Arguments:
@@ -141,13 +150,15 @@ def open_job(arguments: Arguments) -> Job:
         data = arguments.out / "data" / f"phantom_{budget.image_size_px}px"
         if not data.exists():
             make_phantom(data, size_px=budget.image_size_px)
-    dataset = open_dataset(data).resized(budget.image_size_px)
+    prepared = open_dataset(data)
+    dataset = prepared.resized(budget.image_size_px)
     preflight.check_dataset(dataset, budget)
     identity = trial_id(trial, budget, dataset.fingerprint)
     return Job(
         trial=trial,
         budget=budget,
         dataset=dataset,
+        prepared_size_px=prepared.size_px,
         out=arguments.out,
         name=identity if arguments.seed is None else f"{identity}-seed{arguments.seed}",
         seed=trial_seed(identity) if arguments.seed is None else arguments.seed,
@@ -213,6 +224,31 @@ def test(job: Job) -> pd.DataFrame:
     return pd.read_parquet(job.folder.frames_path)
 
 
+def save_model(job: Job) -> None:
+    """Write the best weights as a model's file, which predict and export take."""
+    if job.model_path.is_file():
+        return
+    step, weights = job.checkpoints.load_best()
+    regions = job.dataset.regions
+    facts = ModelFacts(
+        network=job.trial.network,
+        width=job.budget.width,
+        regions=regions,
+        thresholds=(THRESHOLD,) * len(regions),
+        prepared_size_px=job.prepared_size_px,
+        image_size_px=job.budget.image_size_px,
+        batch_size=job.budget.batch_size,
+        budget=job.budget.name,
+        fingerprint=job.dataset.fingerprint,
+        study=job.out.resolve().name,
+        study_id="",
+        trial_id=job.name,
+        label=job.trial.label,
+        step=step,
+    )
+    SavedModel(facts, weights).write(job.model_path)
+
+
 def results_table(job: Job, frames: pd.DataFrame) -> Group:
     """Test means of the six metrics, distances in mm where they are known; one row a region."""
     metrics, source = aggregate_frames(frames), spacing_source(frames)
@@ -243,6 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         job = open_job(asked)
         train(job)
         frames = test(job)
+        save_model(job)
     except KeyboardInterrupt:
         log.warning("interrupted; the same command goes on from the last state in %s", asked.out)
         return _INTERRUPTED
@@ -250,4 +287,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Console(stderr=True).print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
         return 2
     console.print(results_table(job, frames))
+    console.print(f"Model: {job.model_path}", soft_wrap=True, markup=False)
     return 0

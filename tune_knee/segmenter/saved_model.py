@@ -37,7 +37,7 @@ class ModelFacts:
         batch_size: frames that it was tested with at a time.
         budget: name of what was spent on its training.
         fingerprint: identity of that dataset.
-        study, study_id, trial_id: where it was trained.
+        study, study_id, trial_id: where it was trained; the id is empty outside of a study.
         label: the trial in words.
         step: of the validation at which it was best.
     """
