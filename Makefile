@@ -20,7 +20,7 @@ test-slow: $(VENV)/.installed-dev
 
 # As root, with iproute2 and PostgreSQL; writes the table of docs/faults.md.
 test-faults: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m faults --fault-matrix docs/faults.md $(ARGS)
+	$(BIN)/python -m pytest -m faults --fault-matrix=docs/faults.md $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
