@@ -15,6 +15,7 @@ from analysis.ranking import score_metrics, score_trials
 from tune_knee import keys, preflight
 from tune_knee.cli import Arguments, parse
 from tune_knee.cluster import Cluster, join_cluster, plan_study, start_ray
+from tune_knee.driver_lock import sole_driver
 from tune_knee.dry_run import dry_run
 from tune_knee.interruption import Interruption
 from tune_knee.last_words import LastWords
@@ -259,7 +260,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.dry_run:
             dry_run(asked, console, gpus)
             return 0
-        return run_session(asked, open_study(asked, console, gpus), cluster, console)
+        opened = open_study(asked, console, gpus)
+        with sole_driver(opened.out):
+            return run_session(asked, opened, cluster, console)
     except ValueError as error:
         Console(stderr=True).print(f"error: {error}", style="red", highlight=False, soft_wrap=True)
         return 2
