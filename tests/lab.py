@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -43,6 +44,8 @@ class Lab:
 
     def __init__(self, folder: Path, hosts: Hosts) -> None:
         self.folder, self.hosts = folder, hosts
+        # Not in the folder: another pytest would forbid pytest's own to all users but its own.
+        self.database = Path(tempfile.mkdtemp(prefix="tune-knee-postgres-"))
         self.head, self.store = hosts["head"], hosts["store"]
         token = folder / "token"
         token.write_text(secrets.token_hex(32))
@@ -129,14 +132,11 @@ class Lab:
                 start()
 
     def _postgres(self) -> None:
-        programs, data = postgres_programs(), self.folder / "postgres"
+        programs, data = postgres_programs(), self.database / "data"
         assert programs is not None
         as_postgres = ("runuser", "-u", "postgres", "--")
         if not data.exists():
-            data.mkdir()
-            shutil.chown(data, "postgres", "postgres")
-            for parent in data.parents[:-2]:
-                parent.chmod(parent.stat().st_mode | 0o011)
+            shutil.chown(self.database, "postgres", "postgres")
             subprocess.run([*as_postgres, programs / "initdb", "-D", data, "--auth", "trust",
                             "-U", "mlflow"], check=True, capture_output=True)  # fmt: skip
             with (data / "pg_hba.conf").open("a") as rules:
@@ -264,4 +264,5 @@ def lab_of_hosts(folder: Path) -> Iterator[Lab]:
         finally:
             for host in hosts.hosts.values():
                 host.close()
-            shutil.rmtree(lab.sessions, ignore_errors=True)
+            for left in (lab.sessions, lab.database):
+                shutil.rmtree(left, ignore_errors=True)
