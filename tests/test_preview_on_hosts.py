@@ -38,7 +38,8 @@ def test_all_55_trials_are_trained_tested_and_ranked(
     validations = sum(len(pd.read_parquet(each.root / keys.HISTORY)) for each in folders)
     must_be_in_mlflow_once(out, validations, store.postgres_uri)
     assert not list(out.rglob("*.pt"))
-    assert "preview, budget preview" in store.said()
+    assert "trials: 55 tested" in store.said()
+    assert "Best model: models:/preview/1" in store.said()
     matrix.undisturbed = (
         f"`{' '.join(asked)}` on the phantom, all {len(trials)} trials, on "
         f"{len(WORKERS)} workers of one CPU, with MLflow on PostgreSQL and checkpoints and "
