@@ -189,7 +189,12 @@ exit 3
 """
 
 
-def test_slurm_runs_the_study_as_a_job_and_hands_on_its_status(tmp_path: Path, run: Run) -> None:
+@pytest.mark.parametrize("waited_for_s", [0, 0.5])
+def test_slurm_runs_the_study_as_a_job_and_hands_on_its_status(
+    waited_for_s: float, tmp_path: Path, run: Run
+) -> None:
+    slow = tmp_path / "slow.bash"  # a study may have ended before anything waits for it
+    slow.write_text(f"trap '[[ -z ${{driver-}} ]] || sleep {waited_for_s}' DEBUG\n")
     programs = tmp_path / "programs"
     programs.mkdir()
     for name, text in {"python": PYTHON, **dict.fromkeys(("ray", "srun", "scancel"), "")}.items():
@@ -202,7 +207,7 @@ def test_slurm_runs_the_study_as_a_job_and_hands_on_its_status(tmp_path: Path, r
     found = run(
         Path("/bin/bash"), DOCKER / "slurm" / "study.sbatch",
         folder, "--max-concurrent", "3", "--", "--grid", "paper",
-        HEAD_IP="10.0.0.1", HOME=tmp_path, TUNE_KNEE_VENV=tmp_path / "venv",
+        HEAD_IP="10.0.0.1", HOME=tmp_path, TUNE_KNEE_VENV=tmp_path / "venv", BASH_ENV=slow,
         **{f"SLURM_{name}": value for name, value in slurm.items()},
     )  # fmt: skip
     assert found.returncode == 3, found.stderr
