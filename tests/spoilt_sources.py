@@ -178,4 +178,19 @@ def edited(content: bytes, changes: Sequence[Edit]) -> bytes:
     return content
 
 
+def cut(content: bytes, share: float) -> bytes:
+    """The first share of a file's bytes."""
+    return content[: int(share * len(content))]
+
+
+def rewriting(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Spoils a folder by changing the bytes of one file in it."""
+
+    def spoil(src: Path) -> None:
+        path = src / name
+        path.write_bytes(change(path.read_bytes()))
+
+    return spoil
+
+
 EDITS: Final = ("set", "flip", "insert", "delete", "swap")

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_model import made_model
-from spoilt_sources import Read, assert_whole_or_refused, edited, reader, silent, write_source
+from spoilt_sources import (
+    Read,
+    assert_whole_or_refused,
+    cut,
+    edited,
+    reader,
+    rewriting,
+    silent,
+    write_source,
+)
 from test_prepare_fuzz import edits, files, many
 
 from tune_knee.predict.__main__ import main
@@ -48,21 +57,13 @@ def test_the_whole_source_is_predicted(whole: Path, predict: Read, tmp_path: Pat
 @many
 @given(name=files, changes=edits)
 def test_bytes_are_changed(whole: Path, predict: Read, name: str, changes: Any) -> None:
-    def spoil(src: Path) -> None:
-        path = src / name
-        path.write_bytes(edited(path.read_bytes(), changes))
-
-    assert_whole_or_refused(whole, spoil, predict)
+    assert_whole_or_refused(whole, rewriting(name, lambda old: edited(old, changes)), predict)
 
 
 @many
 @given(name=files, share=st.floats(0, 1))
 def test_files_are_cut(whole: Path, predict: Read, name: str, share: float) -> None:
-    def spoil(src: Path) -> None:
-        content = (src / name).read_bytes()
-        (src / name).write_bytes(content[: int(share * len(content))])
-
-    assert_whole_or_refused(whole, spoil, predict)
+    assert_whole_or_refused(whole, rewriting(name, lambda old: cut(old, share)), predict)
 
 
 @many

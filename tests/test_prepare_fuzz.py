@@ -18,8 +18,10 @@ from spoilt_sources import (
     SIZE,
     SPOILABLE,
     assert_whole_or_refused,
+    cut,
     edited,
     reader,
+    rewriting,
     silent,
     write_source,
 )
@@ -64,11 +66,7 @@ def test_the_whole_source_is_a_dataset(whole: Path, tmp_path: Path) -> None:
 @many
 @given(name=files, changes=edits)
 def test_bytes_are_changed(whole: Path, name: str, changes: Any) -> None:
-    def spoil(src: Path) -> None:
-        path = src / name
-        path.write_bytes(edited(path.read_bytes(), changes))
-
-    assert_whole_or_refused(whole, spoil)
+    assert_whole_or_refused(whole, rewriting(name, lambda old: edited(old, changes)))
 
 
 @many
@@ -76,13 +74,9 @@ def test_bytes_are_changed(whole: Path, name: str, changes: Any) -> None:
 def test_files_are_cut(whole: Path, name: str, share: float, tmp_path: Path) -> None:
     """By the command, as a user meets it."""
 
-    def spoil(src: Path) -> None:
-        content = (src / name).read_bytes()
-        (src / name).write_bytes(content[: int(share * len(content))])
-
     options = ("--size", str(SIZE), "--regions", ",".join(REGIONS))
     read = reader(lambda given: main(["prepare", *given]), *options, *salt(tmp_path))
-    assert_whole_or_refused(whole, spoil, read)
+    assert_whole_or_refused(whole, rewriting(name, lambda old: cut(old, share)), read)
 
 
 def salt(folder: Path) -> tuple[str, str]:
